@@ -1,0 +1,86 @@
+// Type-aware lint with the size caps and import borders of the project.
+import tseslint from 'typescript-eslint';
+
+/** Vendors that only packages/platform may import, so that each stays behind its port. */
+const VENDORS = [
+  'ioredis',
+  'kafkajs',
+  '@prisma/*',
+  'pg',
+  'openid-client',
+  'jose',
+  'fast-jwt',
+  'express',
+  'prom-client',
+  'pino',
+];
+const border = (patterns) => ({ 'no-restricted-imports': ['error', { patterns }] });
+const vendors = { group: VENDORS, message: 'Import it through packages/platform.' };
+const local = {
+  group: ['@flashsale/local', '@flashsale/local/*'],
+  message: 'packages/local is for one machine and for tests only.',
+};
+const upward = (names) => ({
+  group: names.flatMap((n) => [`@flashsale/${n}`, `@flashsale/${n}/*`]),
+  message: 'Dependencies go services, operator -> platform -> sale.',
+});
+const SERVICES = ['checkout', 'payments', 'orders', 'live', 'identity', 'storefront', 'operator', 'loadtest'];
+
+export default tseslint.config(
+  { ignores: ['**/node_modules/', 'coverage/', '**/generated/', '.flashsale/'] },
+  { linterOptions: { reportUnusedDisableDirectives: 'error' } },
+  {
+    files: ['**/*.ts'],
+    extends: [...tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      complexity: ['error', 10],
+      'max-depth': ['error', 3],
+      'max-lines': ['error', 450],
+      'max-lines-per-function': ['error', { max: 80, skipComments: true, skipBlankLines: true }],
+      'max-params': ['error', 5],
+      'no-console': 'error',
+      eqeqeq: 'error',
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      '@typescript-eslint/no-unnecessary-type-parameters': 'off',
+    },
+  },
+  {
+    files: ['**/*.test.ts', '**/*.contract.ts'],
+    rules: {
+      'max-lines-per-function': 'off',
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        {
+          allowForKnownSafeCalls: [
+            {
+              from: 'package',
+              package: 'node:test',
+              name: ['test', 'it', 'describe', 'suite', 'before', 'after', 'beforeEach', 'afterEach'],
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    files: ['packages/sale/src/**/*.ts'],
+    ignores: ['**/*.test.ts', '**/*.contract.ts'],
+    rules: border([
+      { group: ['*', '!./*', '!../*', '!./**', '!../**'], message: 'The domain imports nothing outside itself.' },
+    ]),
+  },
+  {
+    files: ['packages/platform/src/**/*.ts'],
+    ignores: ['**/*.test.ts'],
+    rules: border([upward(['local', ...SERVICES])]),
+  },
+  {
+    files: ['services/**/*.ts', 'operator/**/*.ts'],
+    ignores: ['**/*.test.ts'],
+    rules: border([vendors, local, upward(SERVICES)]),
+  },
+  { files: ['packages/local/**/*.ts', 'loadtest/**/*.ts'], ignores: ['**/*.test.ts'], rules: { 'no-console': 'off' } },
+);
