@@ -2,6 +2,7 @@
 export * from './errors.ts';
 export * from './events.ts';
 export * from './keys.ts';
+export * from './money.ts';
 export * from './outcome.ts';
 export * from './ports.ts';
 export * from './purchase-id.ts';
