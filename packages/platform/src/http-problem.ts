@@ -1,0 +1,80 @@
+/** Problem documents (RFC 9457): every error a caller can see, in one form. */
+import type { ServerResponse } from 'node:http';
+import { ERRORS, SaleError, type ProblemMembers } from '@flashsale/sale';
+import { z } from 'zod';
+import { DeadlineError } from './deadline.ts';
+
+/** Seconds after which a caller may try again, where the error does not say; jitter doubles it at most. */
+const RETRY_AFTER_S = 2;
+
+/**
+ * Sends `error` as `application/problem+json` and ends the response; `instance` is the path it is about.
+ * `rate_limited` and `try_again_later` carry Retry-After in seconds: at least what the error says and at most twice
+ * that, at random, so that refused callers do not return together. Where the head was sent already, cuts the connection.
+ */
+export function sendProblem(res: ServerResponse, error: SaleError, instance?: string): void {
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  const { status, title } = ERRORS[error.code];
+  const members: ProblemMembers = retryable(error)
+    ? { ...error.members, retryAfter: retryAfter(error) }
+    : error.members;
+  const body = JSON.stringify({
+    type: `/docs/errors#${error.code}`,
+    title,
+    status,
+    detail: error.detail,
+    instance,
+    code: error.code,
+    ...members,
+  });
+  res.statusCode = status;
+  res.setHeader('Content-Type', 'application/problem+json');
+  res.setHeader('Cache-Control', 'no-store');
+  res.setHeader('Content-Length', Buffer.byteLength(body));
+  if (members.retryAfter !== undefined) res.setHeader('Retry-After', members.retryAfter);
+  // RFC 9110 section 11.6.1: a 401 must name the scheme.
+  if (status === 401) res.setHeader('WWW-Authenticate', 'Bearer');
+  res.end(body);
+}
+
+function retryable(error: SaleError): boolean {
+  return error.code === 'rate_limited' || error.code === 'try_again_later';
+}
+
+function retryAfter(error: SaleError): number {
+  const least = Math.max(1, error.members.retryAfter ?? RETRY_AFTER_S);
+  return Math.ceil(least * (1 + Math.random()));
+}
+
+/** The fields of an error that express and body-parser throw (http-errors). */
+interface HttpLike {
+  readonly type?: unknown;
+  readonly status?: unknown;
+}
+
+/** The coded error for whatever a handler threw. What is not known is `internal_error`, without its message. */
+export function toSaleError(error: unknown): SaleError {
+  if (error instanceof SaleError) return error;
+  if (error instanceof DeadlineError) return new SaleError('try_again_later', 'A part of the platform was too slow.');
+  const { type, status } = (typeof error === 'object' && error !== null ? error : {}) as HttpLike;
+  if (type === 'entity.parse.failed') return new SaleError('invalid_request', 'The request body is not valid JSON.');
+  if (status === 413) return new SaleError('payload_too_large', 'The request body may have 64 KiB at most.');
+  if (status === 415) return new SaleError('unsupported_media_type', 'Send the body as UTF-8 application/json.');
+  if (status === 400) return new SaleError('invalid_request', 'The request could not be read.');
+  return new SaleError('internal_error', 'The error was logged; its correlation id is in X-Correlation-Id.');
+}
+
+/** Parses what a caller sent; throws SaleError('invalid_request') that names each field and what it should be. */
+export function parseInput<S extends z.ZodType>(schema: S, input: unknown): z.infer<S> {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const errors = parsed.error.issues.map((issue) => ({
+    field: issue.path.join('.') || 'body',
+    message: issue.message,
+  }));
+  const fields = [...new Set(errors.map((error) => error.field))].join(', ');
+  throw new SaleError('invalid_request', `Not valid: ${fields}.`, { errors });
+}

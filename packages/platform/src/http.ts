@@ -1,0 +1,92 @@
+/** The HTTP side of every service: one Express app with the same limits, errors and correlation ids. */
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { SaleError } from '@flashsale/sale';
+import express from 'express';
+import type { ErrorRequestHandler, Express, Request, RequestHandler } from 'express';
+import { correlationIdOf } from './http-correlation.ts';
+import { allowedMethods } from './http-methods.ts';
+import { sendProblem, toSaleError } from './http-problem.ts';
+import { withCorrelationId, type Logger } from './log.ts';
+
+export { Router } from 'express';
+export type { Request, Response, Express, RequestHandler } from 'express';
+export { HttpError, internalClient, type InternalClient } from './http-client.ts';
+export { correlationIdOf } from './http-correlation.ts';
+export { identityOf, requireIdentity } from './http-identity.ts';
+export { parseInput, sendProblem, toSaleError } from './http-problem.ts';
+export { httpPart, type HotRoute, type HttpPart } from './http-server.ts';
+
+/**
+ * An app that reads JSON bodies up to 64 KiB and gives each request its correlation id: in the answer's
+ * X-Correlation-Id, in `res.locals.correlationId`, and in every line logged for it. A handler that reads `req.body`
+ * of a request with another media type throws `unsupported_media_type`; one that does not may read the stream itself.
+ */
+export function createApp(log: Logger): Express {
+  const app = express();
+  presetPrototypes(app);
+  // Each costs every request, and no client of ours uses them.
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.locals['log'] = log;
+  app.use(correlate, express.json({ limit: '64kb' }), refuseOtherMedia);
+  return app;
+}
+
+/** Adds the answers for what no route took and for what a route threw. Call it after the last route. */
+export function finishApp(app: Express, log: Logger): void {
+  app.use((req, res) => {
+    const methods = allowedMethods(app, req.path);
+    if (methods.length === 0) throw new SaleError('not_found', 'Nothing is served at this path.');
+    res.setHeader('Allow', methods.join(', '));
+    throw new SaleError('method_not_allowed', `This path takes ${methods.join(', ')}.`);
+  });
+  // eslint-disable-next-line @typescript-eslint/no-unused-vars -- Express knows an error handler by its four parameters.
+  const onError: ErrorRequestHandler = (error: unknown, req, res, _next) => {
+    const problem = toSaleError(error);
+    if (problem.code === 'internal_error')
+      log.error({ err: error, method: req.method, path: pathOf(req) }, 'request failed');
+    sendProblem(res, problem, pathOf(req));
+  };
+  app.use(onError);
+}
+
+/**
+ * Makes the app's request and response prototypes those of classes that `httpPart` hands to the server, so that
+ * Express's `Object.setPrototypeOf` on each request finds nothing to change.
+ */
+function presetPrototypes(app: Express): void {
+  class AppRequest extends IncomingMessage {}
+  class AppResponse extends ServerResponse {}
+  Object.setPrototypeOf(AppRequest.prototype, express.request);
+  Object.setPrototypeOf(AppResponse.prototype, express.response);
+  const appProperty = { configurable: true, enumerable: true, writable: true, value: app };
+  Object.defineProperty(AppRequest.prototype, 'app', appProperty);
+  Object.defineProperty(AppResponse.prototype, 'app', appProperty);
+  Object.assign(app, { request: AppRequest.prototype, response: AppResponse.prototype });
+}
+
+const correlate: RequestHandler = (req, res, next) => {
+  const correlationId = correlationIdOf(req);
+  res.locals['correlationId'] = correlationId;
+  res.setHeader('X-Correlation-Id', correlationId);
+  withCorrelationId(correlationId, next);
+};
+
+const refuseOtherMedia: RequestHandler = (req, _res, next) => {
+  if (req.headers['content-type'] !== undefined && req.body === undefined) {
+    Object.defineProperty(req, 'body', {
+      configurable: true,
+      get: () => {
+        throw new SaleError('unsupported_media_type', 'Send the body as application/json.');
+      },
+      // A route with a parser of its own (forms) sets the body it read.
+      set: (body: unknown) => Object.defineProperty(req, 'body', { configurable: true, writable: true, value: body }),
+    });
+  }
+  next();
+};
+
+/** The path a caller asked for, without the query: that may hold what is nobody's business. */
+function pathOf(req: Request): string {
+  return req.originalUrl.split('?', 1)[0] ?? '/';
+}

@@ -1,0 +1,144 @@
+/** Access tokens: signature, issuer, audience, times and type checked by the keys of an OpenID provider. */
+import { SaleError, type Buyer } from '@flashsale/sale';
+import { createVerifier } from 'fast-jwt';
+import { IssuerKeys, type Check } from './oidc-keys.ts';
+
+export interface Identity {
+  readonly buyer: Buyer;
+  readonly roles: readonly string[];
+  /** Unix ms. */
+  readonly expiresAt: number;
+}
+
+export interface TokenVerifier {
+  /**
+   * The token's holder; at once where the token or its key is known, else a promise.
+   * Throws SaleError('unauthenticated') for a token that is not valid, 'try_again_later' where the keys cannot be had.
+   */
+  verify(token: string): Identity | Promise<Identity>;
+  /** Fetches the keys ahead of the first token. Throws SaleError('try_again_later'). */
+  warm(): Promise<void>;
+}
+
+/** Clocks of two servers may differ by so much, in ms. */
+const CLOCK_TOLERANCE_MS = 5_000;
+/** Verified tokens remembered; about 1 KB each. The oldest gives way. */
+const REMEMBERED = 100_000;
+/** Longest token looked at, in characters. */
+const MAX_TOKEN = 8_192;
+/** Asymmetric algorithms only: with HMAC or none, whoever knows the public key could sign. */
+const SUPPORTED = new Set(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512']);
+
+/** A verifier for one issuer and audience. `algorithms` (RS256 and ES256) is the whole list of what is accepted. */
+export function createTokenVerifier(options: {
+  issuer: string;
+  audience: string;
+  algorithms?: readonly string[];
+}): TokenVerifier {
+  const { issuer, audience, algorithms = ['RS256', 'ES256'] } = options;
+  for (const alg of algorithms)
+    if (!SUPPORTED.has(alg)) throw new Error(`${alg} is not an algorithm to verify tokens with`);
+  const keys = new IssuerKeys(
+    issuer,
+    algorithms,
+    (key, allowed) =>
+      createVerifier({
+        key,
+        algorithms: allowed,
+        allowedIss: issuer,
+        allowedAud: audience,
+        clockTolerance: CLOCK_TOLERANCE_MS,
+        requiredClaims: ['iss', 'aud', 'exp', 'sub'],
+      }) as Check,
+  );
+  const remembered = new Map<string, Identity>();
+
+  const verifyWith = (check: Check | undefined, token: string): Identity => {
+    if (!check) throw refused('Its key is not known.');
+    const identity = identityFrom(checked(check, token));
+    if (remembered.size >= REMEMBERED) remembered.delete(remembered.keys().next().value as string);
+    remembered.set(token, identity);
+    return identity;
+  };
+  return {
+    verify: (token) => {
+      const known = remembered.get(token);
+      if (known) {
+        if (known.expiresAt > Date.now()) return known;
+        remembered.delete(token);
+      }
+      const kid = keyIdOf(token);
+      const check = keys.check(kid);
+      if (check) return verifyWith(check, token);
+      return keys.load().then(() => verifyWith(keys.check(kid), token));
+    },
+    warm: () => keys.load(),
+  };
+}
+
+/** The token of an `Authorization: Bearer …` header (RFC 6750). Throws SaleError('unauthenticated'). */
+export function bearerToken(header: string | undefined): string {
+  if (header === undefined) throw new SaleError('unauthenticated', 'Send an access token: Authorization: Bearer …');
+  if (header.length < 8 || header.slice(0, 7).toLowerCase() !== 'bearer ') {
+    throw new SaleError('unauthenticated', 'The Authorization header must be: Bearer and a token.');
+  }
+  return header.slice(7).trim();
+}
+
+function refused(why: string): SaleError {
+  return new SaleError('unauthenticated', `The access token was refused. ${why}`);
+}
+
+/** Checks type and key id of the header, unverified as it is: they only choose how to verify. */
+function keyIdOf(token: string): string | undefined {
+  if (token.length > MAX_TOKEN) throw refused('It is too long.');
+  const header = parseHeader(token.slice(0, token.indexOf('.')));
+  const { typ, kid } = header;
+  // RFC 9068 section 4 wants at+jwt; Keycloak sends JWT.
+  const type = typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : undefined;
+  if (type !== 'at+jwt' && type !== 'jwt') throw refused('Its type is not that of an access token.');
+  return typeof kid === 'string' ? kid : undefined;
+}
+
+function parseHeader(segment: string): { typ?: unknown; kid?: unknown } {
+  try {
+    const header: unknown = JSON.parse(Buffer.from(segment, 'base64url').toString());
+    if (typeof header === 'object' && header !== null) return header;
+  } catch {
+    // Falls through: whatever is wrong with it, it is no token.
+  }
+  throw refused('It is not a JWT.');
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  FAST_JWT_EXPIRED: 'It has expired.',
+  FAST_JWT_INACTIVE: 'It is not valid yet.',
+  FAST_JWT_INVALID_ALGORITHM: 'Its algorithm is not accepted.',
+  FAST_JWT_INVALID_SIGNATURE: 'Its signature is not valid.',
+  FAST_JWT_MISSING_SIGNATURE: 'It is not signed.',
+  FAST_JWT_INVALID_CLAIM_VALUE: 'It was issued by or for someone else.',
+};
+
+function checked(check: Check, token: string): Record<string, unknown> {
+  try {
+    return check(token);
+  } catch (error) {
+    throw refused(REASONS[(error as { code?: string }).code ?? ''] ?? 'It is not valid.');
+  }
+}
+
+/** What Keycloak calls the kind of a token in its own `typ` claim; its ID and refresh tokens have the header type JWT too. */
+const KEYCLOAK_ACCESS = 'Bearer';
+
+function identityFrom(claims: Record<string, unknown>): Identity {
+  const { sub, num, exp, typ, roles, realm_access } = claims;
+  if (typ !== undefined && typ !== KEYCLOAK_ACCESS) throw refused('It is not an access token.');
+  if (typeof sub !== 'string' || sub === '') throw refused('It names no subject.');
+  const ofRealm = (realm_access as { roles?: unknown } | null | undefined)?.roles;
+  const buyer = Number.isSafeInteger(num) && (num as number) >= 0 ? { id: sub, number: num as number } : { id: sub };
+  return { buyer, roles: [...strings(roles), ...strings(ofRealm)], expiresAt: (exp as number) * 1_000 };
+}
+
+function strings(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+}
