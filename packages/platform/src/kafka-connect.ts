@@ -1,0 +1,67 @@
+/** How every Kafka connection is made: time limits, bounded retries, and kafkajs's log lines in our log. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Kafka, logLevel, type LogEntry } from 'kafkajs';
+import type { Logger } from './log.ts';
+
+export interface KafkaContext {
+  /** `host:port[,host:port]` */
+  readonly brokers: string;
+  readonly clientId: string;
+  readonly log: Logger;
+}
+
+/** Said by kafkajs about a choice made on purpose: a bounded send, and duplicates that consumers recognise. */
+const EXPECTED = /Limiting retries for the idempotent producer/;
+
+function writeLog(log: Logger, entry: LogEntry): void {
+  const { message, timestamp: _, logger: __, stack: ___, ...details } = entry.log;
+  if (EXPECTED.test(message)) return;
+  // Its errors are retried by kafkajs or by us; what is final reaches the caller as an exception.
+  log.warn({ kafkajs: entry.namespace, ...details }, message);
+}
+
+/**
+ * A kafkajs client of its own for each producer, consumer and reader: consumers of one client share the
+ * memory of committed offsets, so two members of one group in one process would read past each other.
+ */
+export function connectKafka(context: KafkaContext): Kafka {
+  return new Kafka({
+    clientId: context.clientId,
+    brokers: brokerList(context),
+    connectionTimeout: 3_000,
+    requestTimeout: 10_000,
+    retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 },
+    logLevel: logLevel.WARN,
+    logCreator: () => (entry) => writeLog(context.log, entry),
+  });
+}
+
+export function brokerList(context: KafkaContext): string[] {
+  return context.brokers.split(',').map((broker) => broker.trim());
+}
+
+/** Milliseconds to wait before the attempt after `failures` failed ones: doubles from 100, at most 10 s, half of it random. */
+export function backoff(failures: number): number {
+  const most = Math.min(10_000, 100 * 2 ** Math.min(failures, 10));
+  return most / 2 + Math.random() * (most / 2);
+}
+
+/** Repeats `work` until it succeeds, at most for `boundMs`; then throws its last error. */
+export async function persist<T>(
+  what: string,
+  context: KafkaContext,
+  boundMs: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  const end = Date.now() + boundMs;
+  for (let failures = 1; ; failures++) {
+    try {
+      return await work();
+    } catch (error) {
+      const wait = backoff(failures);
+      if (Date.now() + wait > end) throw error;
+      context.log.warn({ err: error, failures }, `${what} failed, trying again`);
+      await sleep(wait);
+    }
+  }
+}
