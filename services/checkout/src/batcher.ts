@@ -1,0 +1,244 @@
+/**
+ * Gathers the purchases of one event-loop tick into one Redis call per item and shard.
+ * While calls are in flight the next batch grows, so that load makes batches larger rather than Redis busier.
+ * Everything is bounded: purchases waiting, calls in flight, size of a batch, and each purchase's time.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { withDeadline } from '@flashsale/platform/deadline';
+import type { Logger } from '@flashsale/platform/log';
+import type { PublishedSale, ReserveAnswer, ReserveRequest, SaleError, SaleStore, ShardItem } from '@flashsale/sale';
+import type { Admitted } from './admitted.ts';
+import { batchSize, queued } from './metrics.ts';
+import type { ListedItem } from './sale-directory.ts';
+import type { SoldOut } from './sold-out.ts';
+
+/** What a purchase came to: the script's answer, sold out in the whole sale, or not to be known within its time. */
+export type Outcome =
+  ReserveAnswer | { readonly code: 'soldOut'; readonly error: SaleError } | { readonly code: 'unavailable' };
+
+/** A purchase under way. Its request is an object of its own, since it goes to the store as it is. */
+export interface Purchase {
+  readonly request: ReserveRequest;
+  readonly item: ListedItem;
+  readonly shard: number;
+  /** Monotonic ms (`performance.now()`) by which it must be answered. */
+  readonly deadline: number;
+  /** How often it was sent to Redis. */
+  rounds: number;
+  /** Called exactly once. */
+  answer(outcome: Outcome): void;
+}
+
+interface Lane {
+  readonly item: ListedItem;
+  readonly at: ShardItem;
+  queue: Purchase[];
+  /** Found the shard empty; waiting for a borrow. */
+  hungry: Purchase[];
+  inFlight: number;
+  borrowing: boolean;
+  /** In the list of lanes to be flushed at the end of this tick. */
+  marked: boolean;
+}
+
+export interface BatcherOptions {
+  readonly store: Pick<SaleStore, 'reserve' | 'borrow'>;
+  readonly soldOut: SoldOut;
+  readonly admitted: Admitted;
+  readonly log: Logger;
+  /** Called after a batch reserved something: there is something in the shard's outbox. */
+  readonly onReserved: (at: ShardItem) => void;
+}
+
+export const MAX_BATCH = 128;
+/** One call under way and one behind it keep the connection busy; more would only make batches smaller. */
+const MAX_IN_FLIGHT = 2;
+/** About 0.2 s of Redis' work: what waits longer would miss its time anyway. */
+const MAX_WAITING = 8_192;
+/** Less time than this is not worth a call. In ms. */
+const LEAST_MS = 50;
+/** The share of the time left that a first call gets; the rest is for one more, should its reply be lost. */
+const FIRST_SHARE = 0.55;
+/** A call that fails at once is tried again only after this, in ms: the connection needs a moment. */
+const BREATH_MS = 40;
+/** Borrowed units may be gone before they are reserved; after so many rounds the buyer is asked to come again. */
+const MAX_ROUNDS = 8;
+const UNAVAILABLE: Outcome = { code: 'unavailable' };
+
+export class Batcher {
+  readonly #options: BatcherOptions;
+  readonly #lanes = new WeakMap<ShardItem, Lane>();
+  #marked: Lane[] = [];
+  #waiting = 0;
+  readonly #flush = (): void => {
+    const lanes = this.#marked;
+    this.#marked = [];
+    for (const lane of lanes) {
+      lane.marked = false;
+      this.#dispatch(lane);
+    }
+  };
+
+  constructor(options: BatcherOptions) {
+    this.#options = options;
+  }
+
+  /** Purchases that are not answered yet. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Takes the purchase into this tick's batch. False: too many are waiting, nothing was done. */
+  submit(purchase: Purchase): boolean {
+    if (this.#waiting >= MAX_WAITING) return false;
+    this.#waiting++;
+    queued.set(this.#waiting);
+    const lane = this.#laneOf(purchase);
+    lane.queue.push(purchase);
+    if (!lane.marked) {
+      if (this.#marked.length === 0) setImmediate(this.#flush);
+      lane.marked = true;
+      this.#marked.push(lane);
+    }
+    return true;
+  }
+
+  #laneOf({ item, shard }: Purchase): Lane {
+    const at = item.shards[shard];
+    if (!at) throw new RangeError(`no shard ${shard} of ${item.sale.name}`);
+    let lane = this.#lanes.get(at);
+    if (!lane) {
+      lane = { item, at, queue: [], hungry: [], inFlight: 0, borrowing: false, marked: false };
+      this.#lanes.set(at, lane);
+    }
+    return lane;
+  }
+
+  #dispatch(lane: Lane): void {
+    while (lane.queue.length > 0 && lane.inFlight < MAX_IN_FLIGHT) {
+      const batch = this.#takeBatch(lane);
+      if (batch.length === 0) continue;
+      lane.inFlight++;
+      void this.#send(lane, batch).finally(() => {
+        lane.inFlight--;
+        this.#dispatch(lane);
+      });
+    }
+  }
+
+  /** The next purchases that are worth a call; the others are answered. */
+  #takeBatch(lane: Lane): Purchase[] {
+    const now = performance.now();
+    const batch: Purchase[] = [];
+    let taken = 0;
+    while (taken < lane.queue.length && batch.length < MAX_BATCH) {
+      const purchase = lane.queue[taken++] as Purchase;
+      if (purchase.deadline - now < LEAST_MS || purchase.rounds >= MAX_ROUNDS) this.#answer(purchase, UNAVAILABLE);
+      else if (!this.#answerFromMemory(purchase)) batch.push(purchase);
+    }
+    lane.queue = taken === lane.queue.length ? [] : lane.queue.slice(taken);
+    return batch;
+  }
+
+  /** Purchases that waited while another found the item sold out need not ask again. */
+  #answerFromMemory(purchase: Purchase): boolean {
+    const error = this.recallSoldOut(purchase.item, purchase.request);
+    if (error) this.#answer(purchase, { code: 'soldOut', error });
+    return error !== undefined;
+  }
+
+  /** "Sold out" for a new purchase, where it is known without Redis. */
+  recallSoldOut(item: ListedItem, request: Pick<ReserveRequest, 'id' | 'quantity'>): SaleError | undefined {
+    const { soldOut, admitted } = this.#options;
+    const error = soldOut.recall(item, request.quantity);
+    if (!error || !admitted.covers(item.sale) || admitted.has(item.sale.name, request.id)) return undefined;
+    return error;
+  }
+
+  async #send(lane: Lane, batch: readonly Purchase[]): Promise<void> {
+    batchSize.observe(batch.length);
+    let deadline = Infinity;
+    const requests: ReserveRequest[] = [];
+    for (const purchase of batch) {
+      purchase.rounds++;
+      deadline = Math.min(deadline, purchase.deadline);
+      requests.push(purchase.request);
+    }
+    const answers = await this.#reserve(lane.item.sale, lane.at, requests, deadline);
+    let reserved = false;
+    for (const [i, purchase] of batch.entries()) {
+      const answer = answers?.[i] ?? UNAVAILABLE;
+      if (answer.code === 'shardEmpty') {
+        lane.hungry.push(purchase);
+        continue;
+      }
+      if (answer.code === 'reserved') reserved = true;
+      if (answer.code === 'reserved' || answer.code === 'replayed') {
+        this.#options.admitted.add(lane.at.sale, purchase.request.id);
+      }
+      this.#answer(purchase, answer);
+    }
+    if (reserved) this.#options.onReserved(lane.at);
+    if (lane.hungry.length > 0 && !lane.borrowing) void this.#feed(lane);
+  }
+
+  /** Reserves; where the reply is lost or late, once more with the same ids: the script is idempotent. Never rejects. */
+  async #reserve(
+    sale: PublishedSale,
+    at: ShardItem,
+    requests: readonly ReserveRequest[],
+    deadline: number,
+  ): Promise<ReserveAnswer[] | undefined> {
+    const { store, log } = this.#options;
+    for (const share of [FIRST_SHARE, 1]) {
+      const left = deadline - performance.now();
+      if (left < LEAST_MS) return undefined;
+      try {
+        return await withDeadline('reserve', left * share, store.reserve(sale, at, requests));
+      } catch (error) {
+        log.warn({ err: error, sale: at.sale, shard: at.shard, size: requests.length }, 'reserve failed');
+        if (share === FIRST_SHARE) await pause(BREATH_MS);
+      }
+    }
+    return undefined;
+  }
+
+  /** Borrows for the purchases that found the shard empty, until there are none. One borrow a lane at a time. */
+  async #feed(lane: Lane): Promise<void> {
+    lane.borrowing = true;
+    while (lane.hungry.length > 0) {
+      const purchases = lane.hungry.filter((purchase) => !this.#answerFromMemory(purchase));
+      lane.hungry = [];
+      if (purchases.length > 0) await this.#borrow(lane, purchases);
+    }
+    lane.borrowing = false;
+  }
+
+  async #borrow(lane: Lane, purchases: readonly Purchase[]): Promise<void> {
+    const { store, soldOut, log } = this.#options;
+    const quantity = Math.min(...purchases.map(({ request }) => request.quantity));
+    const left = Math.min(...purchases.map(({ deadline }) => deadline)) - performance.now();
+    const question = soldOut.ask();
+    let answer;
+    try {
+      answer = await withDeadline('borrow', Math.max(left, 1), store.borrow(lane.item.sale, lane.at, quantity));
+    } catch (error) {
+      log.warn({ err: error, sale: lane.at.sale, shard: lane.at.shard }, 'borrow failed');
+      for (const purchase of purchases) this.#answer(purchase, UNAVAILABLE);
+      return;
+    }
+    if (answer.moved > 0) {
+      lane.queue = [...purchases, ...lane.queue];
+      this.#dispatch(lane);
+      return;
+    }
+    const error = soldOut.remember(lane.item, quantity, answer.held, question);
+    for (const purchase of purchases) this.#answer(purchase, { code: 'soldOut', error });
+  }
+
+  #answer(purchase: Purchase, outcome: Outcome): void {
+    this.#waiting--;
+    queued.set(this.#waiting);
+    purchase.answer(outcome);
+  }
+}
