@@ -49,21 +49,15 @@ function retryAfter(error: SaleError): number {
   return Math.ceil(least * (1 + Math.random()));
 }
 
-/** The fields of an error that express and body-parser throw (http-errors). */
-interface HttpLike {
-  readonly type?: unknown;
-  readonly status?: unknown;
-}
-
 /** The coded error for whatever a handler threw. What is not known is `internal_error`, without its message. */
 export function toSaleError(error: unknown): SaleError {
   if (error instanceof SaleError) return error;
   if (error instanceof DeadlineError) return new SaleError('try_again_later', 'A part of the platform was too slow.');
-  const { type, status } = (typeof error === 'object' && error !== null ? error : {}) as HttpLike;
-  if (type === 'entity.parse.failed') return new SaleError('invalid_request', 'The request body is not valid JSON.');
-  if (status === 413) return new SaleError('payload_too_large', 'The request body may have 64 KiB at most.');
-  if (status === 415) return new SaleError('unsupported_media_type', 'Send the body as UTF-8 application/json.');
+  // Express's own errors (http-errors): a path that cannot be decoded, for example.
+  const { status } = (typeof error === 'object' && error !== null ? error : {}) as { status?: unknown };
   if (status === 400) return new SaleError('invalid_request', 'The request could not be read.');
+  if (status === 413) return new SaleError('payload_too_large', 'The request body is too large.');
+  if (status === 415) return new SaleError('unsupported_media_type', 'This media type is not taken here.');
   return new SaleError('internal_error', 'The error was logged; its correlation id is in X-Correlation-Id.');
 }
 

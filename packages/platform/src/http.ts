@@ -3,6 +3,7 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { SaleError } from '@flashsale/sale';
 import express from 'express';
 import type { ErrorRequestHandler, Express, Request, RequestHandler } from 'express';
+import { hasBody, isJson, readJson } from './http-body.ts';
 import { correlationIdOf } from './http-correlation.ts';
 import { allowedMethods } from './http-methods.ts';
 import { sendProblem, toSaleError } from './http-problem.ts';
@@ -10,6 +11,7 @@ import { withCorrelationId, type Logger } from './log.ts';
 
 export { Router } from 'express';
 export type { Request, Response, Express, RequestHandler } from 'express';
+export { readJson } from './http-body.ts';
 export { HttpError, internalClient, type InternalClient } from './http-client.ts';
 export { correlationIdOf } from './http-correlation.ts';
 export { identityOf, requireIdentity } from './http-identity.ts';
@@ -27,9 +29,22 @@ export function createApp(log: Logger): Express {
   // Each costs every request, and no client of ours uses them.
   app.disable('x-powered-by');
   app.disable('etag');
-  app.locals['log'] = log;
-  app.use(correlate, express.json({ limit: '64kb' }), refuseOtherMedia);
+  if (log.isLevelEnabled('debug')) app.use(logEach(log));
+  app.use(prepare);
   return app;
+}
+
+/** One line a request at level debug; at any other level it is not even in the way. */
+function logEach(log: Logger): RequestHandler {
+  return (req, res, next) => {
+    const from = performance.now();
+    res.once('close', () => {
+      const correlationId = res.locals['correlationId'] as string | undefined;
+      const ms = Math.round(performance.now() - from);
+      log.debug({ correlationId, method: req.method, path: pathOf(req), status: res.statusCode, ms }, 'request');
+    });
+    next();
+  };
 }
 
 /** Adds the answers for what no route took and for what a route threw. Call it after the last route. */
@@ -65,26 +80,37 @@ function presetPrototypes(app: Express): void {
   Object.assign(app, { request: AppRequest.prototype, response: AppResponse.prototype });
 }
 
-const correlate: RequestHandler = (req, res, next) => {
+/** One middleware for all that every request needs: each more costs every request its turn in the router. */
+const prepare: RequestHandler = (req, res, next) => {
   const correlationId = correlationIdOf(req);
   res.locals['correlationId'] = correlationId;
   res.setHeader('X-Correlation-Id', correlationId);
-  withCorrelationId(correlationId, next);
+  if (!hasBody(req)) {
+    withCorrelationId(correlationId, next);
+  } else if (isJson(req)) {
+    readJson(req, (error, body) => {
+      req.body = body;
+      // Here and not around the reading: a stream's events do not carry the context of who listens.
+      withCorrelationId(correlationId, () => {
+        next(error);
+      });
+    });
+  } else {
+    refuseBody(req);
+    withCorrelationId(correlationId, next);
+  }
 };
 
-const refuseOtherMedia: RequestHandler = (req, _res, next) => {
-  if (req.headers['content-type'] !== undefined && req.body === undefined) {
-    Object.defineProperty(req, 'body', {
-      configurable: true,
-      get: () => {
-        throw new SaleError('unsupported_media_type', 'Send the body as application/json.');
-      },
-      // A route with a parser of its own (forms) sets the body it read.
-      set: (body: unknown) => Object.defineProperty(req, 'body', { configurable: true, writable: true, value: body }),
-    });
-  }
-  next();
-};
+/** Leaves the stream to a route with a parser of its own (forms, a proxy); any other fails when it reads `body`. */
+function refuseBody(req: Request): void {
+  Object.defineProperty(req, 'body', {
+    configurable: true,
+    get: () => {
+      throw new SaleError('unsupported_media_type', 'Send the body as application/json in UTF-8, not compressed.');
+    },
+    set: (body: unknown) => Object.defineProperty(req, 'body', { configurable: true, writable: true, value: body }),
+  });
+}
 
 /** The path a caller asked for, without the query: that may hold what is nobody's business. */
 function pathOf(req: Request): string {
