@@ -1,0 +1,13 @@
+/** The autoscaler as a pure function: offsets in, replicas out. docs/autoscaler.md has the rules of both modes. */
+import { drainReplicas } from './drain.ts';
+import { kedaReplicas } from './keda.ts';
+import { settingsOf } from './lag.ts';
+import type { LagAnswer, LagCase } from './lag.ts';
+
+export type { LagAnswer, LagCase, LagOptions, LagPartition } from './lag.ts';
+
+/** One pass over one case. Throws RangeError, naming the case, where an option is out of range. */
+export function lagReplicas(question: LagCase): LagAnswer {
+  const settings = settingsOf(question);
+  return question.mode === 'keda' ? kedaReplicas(question, settings) : drainReplicas(question, settings);
+}
