@@ -73,13 +73,20 @@ async function signIn(accounts: Accounts, fields: URLSearchParams): Promise<Outc
 }
 
 /** An interaction that is over, or was begun in another browser, is no fault of ours: say what to do. */
-function expiring(handler: RequestHandler, show: (res: Response, status: number, html: string) => void): RequestHandler {
+function expiring(
+  handler: RequestHandler,
+  show: (res: Response, status: number, html: string) => void,
+): RequestHandler {
   return async (req, res, next) => {
     try {
       await handler(req, res, next);
     } catch (error) {
       if (!(error instanceof errors.SessionNotFound)) throw error;
-      show(res, 400, messagePage('This sign-in is over', 'It took too long, or was begun elsewhere. Please try again.'));
+      show(
+        res,
+        400,
+        messagePage('This sign-in is over', 'It took too long, or was begun elsewhere. Please try again.'),
+      );
     }
   };
 }

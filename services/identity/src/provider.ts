@@ -93,7 +93,8 @@ function tokenRules(options: ProviderOptions): Configuration {
       },
     },
     async extraTokenClaims(_ctx, token) {
-      const account = 'accountId' in token && token.accountId ? await options.accounts.find(token.accountId) : undefined;
+      const account =
+        'accountId' in token && token.accountId ? await options.accounts.find(token.accountId) : undefined;
       return account && { num: account.number, roles: [...account.roles] };
     },
     /** Our own page first: its grant is given without asking. */

@@ -1,5 +1,12 @@
 /** The provider's keys: made once, by whoever comes first, and kept in the database, so that tokens outlive a restart. */
-import { createPrivateKey, generateKeyPair, randomBytes, createHash, type JsonWebKey, type KeyObject } from 'node:crypto';
+import {
+  createPrivateKey,
+  generateKeyPair,
+  randomBytes,
+  createHash,
+  type JsonWebKey,
+  type KeyObject,
+} from 'node:crypto';
 import { promisify } from 'node:util';
 import type { PrismaClient } from './generated/prisma/client.ts';
 
@@ -27,7 +34,7 @@ export async function loadSecrets(database: PrismaClient): Promise<Secrets> {
   const stored = (await read(database)) ?? (await make(database));
   const kid = stored.jwk['kid'];
   if (kid === undefined) throw new Error('the stored signing key has no kid');
-  const privateKey = createPrivateKey({ key: stored.jwk as JsonWebKey, format: 'jwk' });
+  const privateKey = createPrivateKey({ key: stored.jwk, format: 'jwk' });
   return { signing: { kid, privateKey, jwk: stored.jwk }, cookieKeys: stored.cookieKeys };
 }
 
