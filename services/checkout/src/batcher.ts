@@ -63,7 +63,7 @@ const FIRST_SHARE = 0.55;
 const BREATH_MS = 40;
 /** Borrowed units may be gone before they are reserved; after so many rounds the buyer is asked to come again. */
 const MAX_ROUNDS = 8;
-const UNAVAILABLE: Outcome = { code: 'unavailable' };
+const UNAVAILABLE = { code: 'unavailable' } as const;
 
 export class Batcher {
   readonly #options: BatcherOptions;
@@ -168,18 +168,21 @@ export class Batcher {
     let reserved = false;
     for (const [i, purchase] of batch.entries()) {
       const answer = answers?.[i] ?? UNAVAILABLE;
-      if (answer.code === 'shardEmpty') {
-        lane.hungry.push(purchase);
-        continue;
-      }
-      if (answer.code === 'reserved') reserved = true;
-      if (answer.code === 'reserved' || answer.code === 'replayed') {
-        this.#options.admitted.add(lane.at.sale, purchase.request.id);
-      }
-      this.#answer(purchase, answer);
+      reserved = answer.code === 'reserved' || reserved;
+      this.#conclude(lane, purchase, answer);
     }
     if (reserved) this.#options.onReserved(lane.at);
     if (lane.hungry.length > 0 && !lane.borrowing) void this.#feed(lane);
+  }
+
+  #conclude(lane: Lane, purchase: Purchase, answer: ReserveAnswer | typeof UNAVAILABLE): void {
+    if (answer.code === 'shardEmpty') {
+      lane.hungry.push(purchase);
+      return;
+    }
+    const isHeld = answer.code === 'reserved' || answer.code === 'replayed';
+    if (isHeld) this.#options.admitted.add(lane.at.sale, purchase.request.id);
+    this.#answer(purchase, answer);
   }
 
   /** Reserves; where the reply is lost or late, once more with the same ids: the script is idempotent. Never rejects. */
