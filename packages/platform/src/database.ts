@@ -45,6 +45,8 @@ export function openDatabase<C extends PrismaBase>(Client: PrismaClientClass<C>,
     query_timeout: QUERY_MS,
     idle_in_transaction_session_timeout: 30_000,
     keepAlive: true,
+    // Prisma writes and reads timestamps without their zone, as UTC: with another zone they would be shifted.
+    options: '-c TimeZone=UTC',
   });
   const client = new Client({ adapter: new PrismaPg(pool, { disposeExternalPool: true }) });
   let connected = false;

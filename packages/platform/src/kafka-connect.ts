@@ -13,11 +13,11 @@ export interface KafkaContext {
 /** Said by kafkajs about a choice made on purpose: a bounded send, and duplicates that consumers recognise. */
 const EXPECTED = /Limiting retries for the idempotent producer/;
 
-function writeLog(log: Logger, entry: LogEntry): void {
-  const { message, timestamp: _, logger: __, stack: ___, ...details } = entry.log;
+function writeLog(log: Logger, { namespace, log: { message, ...details } }: LogEntry): void {
   if (EXPECTED.test(message)) return;
   // Its errors are retried by kafkajs or by us; what is final reaches the caller as an exception.
-  log.warn({ kafkajs: entry.namespace, ...details }, message);
+  const { broker, groupId, error } = details;
+  log.warn({ kafkajs: namespace, broker, groupId, error }, message);
 }
 
 /**

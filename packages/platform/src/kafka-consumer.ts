@@ -2,11 +2,11 @@
 import type { KafkaMessage } from 'kafkajs';
 import type { SaleEvent, TopicName } from '@flashsale/sale';
 import { backoff, type KafkaContext } from './kafka-connect.ts';
-import { createGroup, type Slice } from './kafka-group.ts';
-import { createProducer } from './kafka-producer.ts';
-import { decodeEvent, originOf } from './kafka-record.ts';
+import { GroupMember, type Slice } from './kafka-group.ts';
+import { createProducer, type RecordProducer } from './kafka-producer.ts';
+import { decodeEvent, originOf, type Origin } from './kafka-record.ts';
 import { dueAt, failedRecords, type Failure } from './kafka-retry.ts';
-import { createTopics, RETRY_STEPS, retryTopic, topicsOfGroup } from './kafka-topics.ts';
+import { createTopics, RETRY_STEPS, retryTopic, topicsOfGroup, type RetryStep } from './kafka-topics.ts';
 import type { Part } from './run.ts';
 
 export interface FailedEvent {
@@ -50,65 +50,62 @@ function decode(messages: readonly KafkaMessage[]): Decoded {
 
 export function createConsumer(context: KafkaContext, options: ConsumerOptions, steps = RETRY_STEPS): Part {
   const { group, topics } = options;
-  const { log } = context;
-  const maxBatch = options.maxBatch ?? DEFAULT_MAX_BATCH;
   const producer = createProducer(context);
+  const worker = new Worker(context, options, producer, steps);
+  const handle = (slice: Slice): Promise<void> => worker.handle(slice);
+  const retryTopics = topics.flatMap((topic) => steps.map((step) => retryTopic(topic, group, step)));
+  const members = [
+    new GroupMember(context, { group, topics, handle }),
+    // A group of its own, so that what waits does not count as lag of the group that is scaled on it.
+    new GroupMember(context, { group: `${group}.retry`, topics: retryTopics, handle }),
+  ];
+  const leave = async (): Promise<void> => {
+    await Promise.all(members.map((member) => member.stop()));
+  };
+  return {
+    name: `kafka-consumer-${group}`,
+    async start() {
+      const plans = topics.flatMap((topic) => topicsOfGroup(topic, group, DEFAULT_PARTITIONS, steps));
+      await createTopics(context, plans);
+      await Promise.all([producer.start?.(), ...members.map((member) => member.start())]);
+    },
+    ready: () => members.every((member) => member.ready()),
+    drain: leave,
+    async stop() {
+      await leave();
+      await producer.stop?.();
+    },
+  };
+}
+
+/** What is done with the records of a topic or of its retry topics. */
+class Worker {
+  readonly #context: KafkaContext;
+  readonly #options: ConsumerOptions;
+  readonly #producer: RecordProducer;
+  readonly #steps: readonly RetryStep[];
   /** Failed calls in a row, by partition. */
-  const stumbles = new Map<string, number>();
+  readonly #stumbles = new Map<string, number>();
 
-  async function work(slice: Slice, messages: readonly KafkaMessage[]): Promise<void> {
-    const { events, unreadable } = decode(messages);
-    const failed = events.size > 0 ? await options.handle([...events.keys()]) : [];
-    const failures: Failure[] = unreadable.map((record) => ({
-      ...record,
-      origin: place(record.message),
-      hopeless: true,
-    }));
-    for (const { event, error } of failed) {
-      const message = events.get(event);
-      if (!message) throw new Error('the handler returned an event that it was not given');
-      failures.push({ message, error, origin: place(message), hopeless: false });
-    }
-    if (failures.length === 0) return;
-    log.warn({ group, topic: slice.topic, failures: failures.length, err: failures[0]?.error }, 'events put off');
-    await producer.sendRecords(failedRecords(group, failures, Date.now(), steps));
-
-    function place(message: KafkaMessage): Failure['origin'] {
-      return originOf(slice.topic, slice.partition, message);
-    }
+  constructor(context: KafkaContext, options: ConsumerOptions, producer: RecordProducer, steps: readonly RetryStep[]) {
+    this.#context = context;
+    this.#options = options;
+    this.#producer = producer;
+    this.#steps = steps;
   }
 
-  /** True where the messages are done; false where they come again later. */
-  async function attempt(slice: Slice, messages: readonly KafkaMessage[]): Promise<boolean> {
-    const partition = `${slice.topic}/${slice.partition}`;
-    try {
-      await work(slice, messages);
-      stumbles.delete(partition);
-      return true;
-    } catch (error) {
-      const failures = (stumbles.get(partition) ?? 0) + 1;
-      stumbles.set(partition, failures);
-      log.error({ err: error, group, partition, failures }, 'a batch failed as a whole; it comes again');
-      slice.pause(backoff(failures));
-      return false;
-    }
-  }
-
-  /** For both the topics and their retry topics: a record that is not due yet makes its partition wait. */
-  async function handle(slice: Slice): Promise<void> {
+  /** Handles what is due; a record that is not due yet makes its partition wait for it. */
+  async handle(slice: Slice): Promise<void> {
+    const maxBatch = this.#options.maxBatch ?? DEFAULT_MAX_BATCH;
     let from = 0;
     while (from < slice.messages.length && slice.active()) {
       const now = Date.now();
       const candidates = slice.messages.slice(from, from + maxBatch);
       const early = candidates.findIndex((message) => dueAt(message) > now);
       const ready = early < 0 ? candidates : candidates.slice(0, early);
-      const last = ready.at(-1);
-      if (last) {
-        if (!(await attempt(slice, ready))) return;
-        await slice.done(last);
-        from += ready.length;
-      }
-      const next = early < 0 ? undefined : candidates[early];
+      if (!(await this.#attempt(slice, ready))) return;
+      from += ready.length;
+      const next = candidates[ready.length];
       if (next) {
         slice.pause(dueAt(next) - now);
         return;
@@ -116,27 +113,45 @@ export function createConsumer(context: KafkaContext, options: ConsumerOptions, 
     }
   }
 
-  const retryTopics = topics.flatMap((topic) => steps.map((step) => retryTopic(topic, group, step)));
-  const parts = [
-    producer,
-    createGroup(context, { group, topics, handle }),
-    // A group of its own, so that what waits does not count as lag of the group that is scaled on it.
-    createGroup(context, { group: `${group}.retry`, topics: retryTopics, handle }),
-  ];
-  const inReverse = async (step: (part: Part) => Promise<void> | undefined): Promise<void> => {
-    for (const part of parts.toReversed()) await step(part);
-  };
-  return {
-    name: `kafka-consumer-${group}`,
-    async start() {
-      await createTopics(
-        context,
-        topics.flatMap((topic) => topicsOfGroup(topic, group, DEFAULT_PARTITIONS, steps)),
-      );
-      for (const part of parts) await part.start?.();
-    },
-    ready: () => parts.every((part) => part.ready?.() ?? true),
-    drain: () => inReverse((part) => part.drain?.()),
-    stop: () => inReverse((part) => part.stop?.()),
-  };
+  /** True where the messages are done and committed; false where they come again later. */
+  async #attempt(slice: Slice, messages: readonly KafkaMessage[]): Promise<boolean> {
+    const last = messages.at(-1);
+    if (!last) return true;
+    const partition = `${slice.topic}/${slice.partition}`;
+    try {
+      await this.#process(slice, messages);
+    } catch (error) {
+      const failures = (this.#stumbles.get(partition) ?? 0) + 1;
+      this.#stumbles.set(partition, failures);
+      const wait = backoff(failures);
+      const { group } = this.#options;
+      this.#context.log.error({ err: error, group, partition, failures, wait }, 'a batch failed; it comes again');
+      slice.pause(wait);
+      return false;
+    }
+    this.#stumbles.delete(partition);
+    await slice.done(last);
+    return true;
+  }
+
+  async #process(slice: Slice, messages: readonly KafkaMessage[]): Promise<void> {
+    const { events, unreadable } = decode(messages);
+    const failed = events.size > 0 ? await this.#options.handle([...events.keys()]) : [];
+    const origin = (message: KafkaMessage): Origin => originOf(slice.topic, slice.partition, message);
+    const failures: Failure[] = unreadable.map(({ message, error }) => ({
+      message,
+      error,
+      origin: origin(message),
+      hopeless: true,
+    }));
+    for (const { event, error } of failed) {
+      const message = events.get(event);
+      if (!message) throw new Error('the handler returned an event that it was not given');
+      failures.push({ message, error, origin: origin(message), hopeless: false });
+    }
+    if (failures.length === 0) return;
+    const { group } = this.#options;
+    this.#context.log.warn({ group, topic: slice.topic, count: failures.length, err: failures[0]?.error }, 'put off');
+    await this.#producer.sendRecords(failedRecords(group, failures, Date.now(), this.#steps));
+  }
 }

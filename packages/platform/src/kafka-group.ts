@@ -13,130 +13,148 @@ export interface Slice {
   active(): boolean;
   /** Commits everything up to this record. */
   done(last: KafkaMessage): Promise<void>;
-  /** Leaves the rest of the partition alone for so long; it is read again after that. Call it last. */
+  /** Leaves the rest of the partition alone for so many ms; it is read again after that. Call it last. */
   pause(ms: number): void;
 }
 
 export interface GroupOptions {
   readonly group: string;
   readonly topics: readonly string[];
-  /** Where it throws, the records not yet done come again. */
+  /** Records that are not yet done when it returns come again, at once unless it paused. */
   handle(slice: Slice): Promise<void>;
 }
 
 /** Without a heartbeat for so long a member is taken for dead, and its partitions go to others. */
 const SESSION_MS = 10_000;
 const HEARTBEAT_MS = 2_000;
+const REBALANCE_MS = 30_000;
 /** How long a fetch waits for records; also how long a stop may wait, and the most that a resume is late. */
 const FETCH_WAIT_MS = 500;
 /** Partitions whose handlers may run at the same time. */
 const PARALLEL = 4;
 const START_BOUND_MS = 60_000;
-const STOP_DEADLINE_MS = 30_000;
+const STOP_DEADLINE_MS = 15_000;
 
-export function createGroup(context: KafkaContext, options: GroupOptions): Part {
-  const { log } = context;
-  const name = `kafka-group-${options.group}`;
-  let consumer: Consumer | undefined;
-  let joined = false;
-  let stopping = false;
-  let crashes = 0;
-  let restart: NodeJS.Timeout | undefined;
-  const resumes = new Set<NodeJS.Timeout>();
+export class GroupMember implements Part {
+  readonly name: string;
+  readonly #context: KafkaContext;
+  readonly #options: GroupOptions;
+  readonly #resumes = new Set<NodeJS.Timeout>();
+  #consumer: Consumer | undefined;
+  #joined = false;
+  #stopping = false;
+  #crashes = 0;
+  #restart: NodeJS.Timeout | undefined;
 
-  function pause(slice: EachBatchPayload, ms: number): void {
-    const resume = slice.pause();
-    const timer = setTimeout(() => {
-      resumes.delete(timer);
-      resume();
-    }, ms);
-    resumes.add(timer);
+  constructor(context: KafkaContext, options: GroupOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.name = `kafka-group-${options.group}`;
   }
 
-  async function eachBatch(payload: EachBatchPayload): Promise<void> {
+  /** Joins the group; waits up to a minute for Kafka to come up. */
+  start(): Promise<void> {
+    return persist(`joining group ${this.#options.group}`, this.#context, START_BOUND_MS, () => this.#join());
+  }
+
+  ready(): boolean {
+    return this.#joined;
+  }
+
+  /** Finishes the calls under way, commits, and leaves, so that others get the partitions at once. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#joined = false;
+    clearTimeout(this.#restart);
+    for (const timer of this.#resumes) clearTimeout(timer);
+    const consumer = this.#consumer;
+    this.#consumer = undefined;
+    if (consumer) await withDeadline(`leaving ${this.name}`, STOP_DEADLINE_MS, consumer.disconnect());
+  }
+
+  async #join(): Promise<void> {
+    const consumer = connectKafka(this.#context).consumer({
+      groupId: this.#options.group,
+      sessionTimeout: SESSION_MS,
+      heartbeatInterval: HEARTBEAT_MS,
+      rebalanceTimeout: REBALANCE_MS,
+      maxWaitTimeInMs: FETCH_WAIT_MS,
+      allowAutoTopicCreation: false,
+      retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 },
+    });
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      this.#joined = !this.#stopping;
+      const assignment = payload.memberAssignment;
+      this.#context.log.info({ group: this.#options.group, assignment }, 'joined the consumer group');
+    });
+    consumer.on(consumer.events.CRASH, ({ payload }) => {
+      this.#joined = false;
+      // With `restart` kafkajs joins again by itself.
+      if (!payload.restart) this.#replace(consumer, payload.error);
+    });
+    try {
+      await consumer.connect();
+      await consumer.subscribe({ topics: [...this.#options.topics], fromBeginning: true });
+      this.#consumer = consumer;
+      await consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        partitionsConsumedConcurrently: PARALLEL,
+        eachBatch: (payload) => this.#eachBatch(payload),
+      });
+    } catch (error) {
+      await consumer.disconnect();
+      throw error;
+    }
+  }
+
+  /** kafkajs has given this consumer up: a new one takes its place, after a pause that grows with each crash. */
+  #replace(dead: Consumer, error: unknown): void {
+    if (this.#stopping || this.#consumer !== dead) return;
+    const wait = backoff(++this.#crashes);
+    this.#context.log.error({ err: error, group: this.#options.group, wait }, 'the consumer crashed; a new one joins');
+    this.#restart = setTimeout(() => {
+      void dead.disconnect().catch(() => undefined);
+      this.#join().catch((cause: unknown) => {
+        this.#consumer ??= dead;
+        this.#replace(this.#consumer, cause);
+      });
+    }, wait);
+  }
+
+  async #eachBatch(payload: EachBatchPayload): Promise<void> {
     const { topic, partition, messages } = payload.batch;
     // A rebalance shows here as an error; kafkajs meets it again after the batch and joins anew.
     const beat = setInterval(() => void payload.heartbeat().catch(() => undefined), HEARTBEAT_MS);
     try {
-      await options.handle({
+      await this.#options.handle({
         topic,
         partition,
         messages,
-        active: () => payload.isRunning() && !payload.isStale() && !stopping,
-        async done(last) {
-          payload.resolveOffset(last.offset);
-          const offset = String(BigInt(last.offset) + 1n);
-          await payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] });
-          crashes = 0;
-        },
-        pause: (ms) => pause(payload, ms),
+        active: () => payload.isRunning() && !payload.isStale() && !this.#stopping,
+        done: (last) => this.#commit(payload, last),
+        pause: (ms) => this.#pause(payload, ms),
       });
     } finally {
       clearInterval(beat);
     }
   }
 
-  function crashed(dead: Consumer, error: Error): void {
-    if (stopping || consumer !== dead) return;
-    const wait = backoff(++crashes);
-    log.error({ err: error, group: options.group, wait }, 'the consumer crashed for good; a new one will join');
-    restart = setTimeout(() => {
-      void dead.disconnect().catch(() => undefined);
-      join().catch((cause: unknown) => crashed(dead, cause as Error));
-    }, wait);
+  async #commit(payload: EachBatchPayload, last: KafkaMessage): Promise<void> {
+    const { topic, partition } = payload.batch;
+    payload.resolveOffset(last.offset);
+    const offset = String(BigInt(last.offset) + 1n);
+    // Not consumer.commitOffsets(): that one does nothing once the consumer is stopping.
+    await payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] });
+    this.#crashes = 0;
   }
 
-  async function join(): Promise<void> {
-    const member = connectKafka(context).consumer({
-      groupId: options.group,
-      sessionTimeout: SESSION_MS,
-      heartbeatInterval: HEARTBEAT_MS,
-      rebalanceTimeout: 30_000,
-      maxWaitTimeInMs: FETCH_WAIT_MS,
-      maxBytesPerPartition: 1_048_576,
-      allowAutoTopicCreation: false,
-      retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 8 },
-    });
-    member.on(member.events.GROUP_JOIN, ({ payload }) => {
-      joined = true;
-      log.info({ group: options.group, assignment: payload.memberAssignment }, 'joined the consumer group');
-    });
-    member.on(member.events.CRASH, ({ payload }) => {
-      joined = false;
-      // With `restart` kafkajs joins again by itself.
-      if (!payload.restart) crashed(member, payload.error);
-    });
-    try {
-      await member.connect();
-      await member.subscribe({ topics: [...options.topics], fromBeginning: true });
-      consumer = member;
-      await member.run({
-        autoCommit: false,
-        eachBatchAutoResolve: false,
-        partitionsConsumedConcurrently: PARALLEL,
-        eachBatch,
-      });
-    } catch (error) {
-      await member.disconnect();
-      throw error;
-    }
+  #pause(payload: EachBatchPayload, ms: number): void {
+    const resume = payload.pause();
+    const timer = setTimeout(() => {
+      this.#resumes.delete(timer);
+      resume();
+    }, ms);
+    this.#resumes.add(timer);
   }
-
-  async function leave(): Promise<void> {
-    stopping = true;
-    joined = false;
-    clearTimeout(restart);
-    for (const timer of resumes) clearTimeout(timer);
-    const last = consumer;
-    consumer = undefined;
-    if (last) await withDeadline(`leaving group ${options.group}`, STOP_DEADLINE_MS, last.disconnect());
-  }
-
-  return {
-    name,
-    start: () => persist(`joining group ${options.group}`, context, START_BOUND_MS, join),
-    ready: () => joined,
-    drain: leave,
-    stop: leave,
-  };
 }
