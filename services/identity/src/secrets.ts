@@ -1,12 +1,5 @@
 /** The provider's keys: made once, by whoever comes first, and kept in the database, so that tokens outlive a restart. */
-import {
-  createPrivateKey,
-  generateKeyPair,
-  randomBytes,
-  createHash,
-  type JsonWebKey,
-  type KeyObject,
-} from 'node:crypto';
+import { createPrivateKey, generateKeyPair, randomBytes, createHash, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { PrismaClient } from './generated/prisma/client.ts';
 
