@@ -1,0 +1,81 @@
+/** Ends purchases in the sale store shard by shard: an event's purchase id says where its hold is kept. */
+import type { PurchaseFacts } from './events.ts';
+import type { ResolveAnswer } from './ports.ts';
+import { parsePurchaseId } from './purchase-id.ts';
+import type { ShardItem } from './types.ts';
+
+/** Redis has not got the sale, or has lost writes of it: nothing may be decided until the operator has rebuilt it. */
+export class StoreNotReady extends Error {
+  constructor(at: ShardItem, code: string) {
+    super(`The stock of ${at.sku} in ${at.sale}, shard ${at.shard}, answers ${code}`);
+    this.name = 'StoreNotReady';
+  }
+}
+
+/** Where the hold of a purchase is kept. Undefined where the id is malformed or names another sale than the event. */
+export function shardItemOf(event: PurchaseFacts): ShardItem | undefined {
+  const ref = parsePurchaseId(event.id);
+  return ref?.sale === event.sale ? { sale: ref.sale, shard: ref.shard, sku: event.sku } : undefined;
+}
+
+/** Parts events into those that can be booked, in their order, and those that no retry can help. */
+export function soundEvents<E extends PurchaseFacts>(
+  events: readonly E[],
+): { sound: E[]; failures: { event: E; error: unknown }[] } {
+  const sound: E[] = [];
+  const failures: { event: E; error: unknown }[] = [];
+  for (const event of events) {
+    const flaw = flawOf(event);
+    if (flaw === undefined) sound.push(event);
+    else failures.push({ event, error: new Error(`${event.id}: ${flaw}`) });
+  }
+  return { sound, failures };
+}
+
+const INT32_MAX = 2 ** 31 - 1;
+const isCount = (value: number, min: number, max: number): boolean =>
+  Number.isInteger(value) && value >= min && value <= max;
+
+function flawOf(event: PurchaseFacts): string | undefined {
+  if (!shardItemOf(event)) return 'the purchase id does not fit the sale';
+  if (!isCount(event.quantity, 1, INT32_MAX)) return 'quantity is not a whole number from 1';
+  if (!isCount(event.epoch, 0, INT32_MAX)) return 'epoch is not a whole number';
+  if (!isCount(event.amountMinor, 0, Number.MAX_SAFE_INTEGER)) return 'amountMinor is not a whole number';
+  // PostgreSQL's text cannot hold it: one such event would hold up its whole batch for good.
+  return `${event.sku}${event.buyer}${event.currency}`.includes('\0') ? 'a text holds a NUL character' : undefined;
+}
+
+/**
+ * Calls `resolve` (settle or release) once for each shard and item, for sound events only. Answers by purchase id.
+ * Throws StoreNotReady where a shard is not warm or has lost writes; some other shards may have been done by then.
+ */
+export async function resolveByShard<E extends PurchaseFacts>(
+  events: readonly E[],
+  resolve: (at: ShardItem, batch: readonly E[]) => Promise<readonly ResolveAnswer[]>,
+): Promise<Map<string, ResolveAnswer>> {
+  const groups = new Map<string, { at: ShardItem; batch: Map<string, E> }>();
+  for (const event of events) {
+    const at = shardItemOf(event);
+    if (!at) continue;
+    const key = `${at.sale}.${at.shard}.${at.sku}`;
+    const group = groups.get(key) ?? { at, batch: new Map<string, E>() };
+    group.batch.set(event.id, event);
+    groups.set(key, group);
+  }
+  const answers = new Map<string, ResolveAnswer>();
+  await Promise.all(
+    [...groups.values()].map(async ({ at, batch }) => {
+      const asked = [...batch.values()];
+      const given = await resolve(at, asked);
+      asked.forEach((event, i) => answers.set(event.id, checked(at, given[i])));
+    }),
+  );
+  return answers;
+}
+
+function checked(at: ShardItem, answer: ResolveAnswer | undefined): ResolveAnswer {
+  if (!answer || answer.code === 'notWarm' || answer.code === 'wrongEpoch') {
+    throw new StoreNotReady(at, answer?.code ?? 'too few answers');
+  }
+  return answer;
+}
