@@ -1,0 +1,98 @@
+/** The book of payments in SQL: accounts and charges. One statement a batch, arrays by UNNEST. */
+import type { PurchaseReserved } from '@flashsale/sale';
+import type { Account, Charge } from './decide-charges.ts';
+import type { PrismaClient } from './generated/prisma/client.ts';
+
+/** Longest a transaction may take, and may wait for a connection, in ms. */
+export const TRANSACTION = { timeout: 10_000, maxWait: 5_000 } as const;
+
+/** A client inside a transaction. */
+export type Transaction = Pick<PrismaClient, '$queryRaw' | '$executeRaw'>;
+
+/**
+ * Opens the accounts nobody opened, then locks all of them and reads them. Every transaction takes its accounts
+ * first and in the order of their names, so that two of them cannot wait for each other.
+ */
+export async function openAndLock(
+  tx: Transaction,
+  owners: ReadonlyMap<string, string>,
+  openingCreditMinor: number,
+): Promise<Map<string, Account>> {
+  const buyers = [...owners.keys()];
+  await tx.$executeRaw`
+    INSERT INTO accounts (buyer, credit_minor, currency)
+    SELECT buyer, ${openingCreditMinor}::bigint, currency
+    FROM unnest(${buyers}::text[], ${[...owners.values()]}::text[]) AS u (buyer, currency)
+    ORDER BY buyer COLLATE "C"
+    ON CONFLICT (buyer) DO NOTHING`;
+  return await lockAccounts(tx, buyers);
+}
+
+export async function lockAccounts(tx: Transaction, buyers: readonly string[]): Promise<Map<string, Account>> {
+  const rows = await tx.$queryRaw<{ buyer: string; credit: number; currency: string }[]>`
+    SELECT buyer, credit_minor::float8 AS credit, currency FROM accounts
+    WHERE buyer = ANY (${buyers}::text[]) ORDER BY buyer FOR UPDATE`;
+  return new Map(rows.map((row) => [row.buyer, { ...row, creditMinor: row.credit }]));
+}
+
+export async function findCharges(tx: Transaction, ids: readonly string[]): Promise<Map<string, Charge>> {
+  const rows = await tx.$queryRaw<(Charge & { id: string })[]>`
+    SELECT purchase_id AS id, status::text AS status, reason FROM charges WHERE purchase_id = ANY (${ids}::text[])`;
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+export async function writeCharges(
+  tx: Transaction,
+  purchases: readonly PurchaseReserved[],
+  charges: ReadonlyMap<string, Charge>,
+): Promise<void> {
+  await tx.$executeRaw`
+    INSERT INTO charges (purchase_id, sale, buyer, amount_minor, currency, status, reason)
+    SELECT id, sale, buyer, amount, currency, status::charge_status, reason
+    FROM unnest(
+      ${purchases.map((p) => p.id)}::text[],
+      ${purchases.map((p) => p.sale)}::text[],
+      ${purchases.map((p) => p.buyer)}::text[],
+      ${purchases.map((p) => p.amountMinor)}::bigint[],
+      ${purchases.map((p) => p.currency)}::text[],
+      ${purchases.map((p) => charges.get(p.id)?.status)}::text[],
+      ${purchases.map((p) => charges.get(p.id)?.reason ?? null)}::text[]
+    ) AS u (id, sale, buyer, amount, currency, status, reason)`;
+}
+
+/** Takes from accounts (gives, where negative). The schema refuses an overdrawn account. */
+export async function debit(tx: Transaction, debits: ReadonlyMap<string, number>): Promise<void> {
+  if (debits.size === 0) return;
+  await tx.$executeRaw`
+    UPDATE accounts SET credit_minor = credit_minor - u.amount
+    FROM unnest(${[...debits.keys()]}::text[], ${[...debits.values()]}::bigint[]) AS u (buyer, amount)
+    WHERE accounts.buyer = u.buyer`;
+}
+
+/** Marks charges as given back and returns those that were charged until now, each once only. */
+export async function markRefunded(
+  tx: Transaction,
+  ids: readonly string[],
+  reasons: readonly string[],
+): Promise<{ buyer: string; amount: number }[]> {
+  return await tx.$queryRaw<{ buyer: string; amount: number }[]>`
+    UPDATE charges SET status = 'refunded', reason = u.reason, at = now()
+    FROM unnest(${ids}::text[], ${reasons}::text[]) AS u (id, reason)
+    WHERE purchase_id = u.id AND status = 'charged'
+    RETURNING buyer, amount_minor::float8 AS amount`;
+}
+
+/** Sets the credit of accounts in minor units, opening those that are new. */
+export async function setCredit(
+  db: Transaction,
+  accounts: readonly { readonly buyer: string; readonly creditMinor: number }[],
+  currency: string,
+): Promise<void> {
+  const credits = new Map(accounts.map((account) => [account.buyer, account.creditMinor]));
+  await db.$executeRaw`
+    INSERT INTO accounts (buyer, credit_minor, currency)
+    SELECT buyer, credit, ${currency} FROM unnest(${[...credits.keys()]}::text[], ${[...credits.values()]}::bigint[])
+      AS u (buyer, credit)
+    ORDER BY buyer COLLATE "C"
+    ON CONFLICT (buyer) DO UPDATE SET credit_minor = excluded.credit_minor`;
+}

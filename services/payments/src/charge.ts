@@ -1,0 +1,69 @@
+/** Charges buyers for what they reserved: group `payments` of `flashsale.purchases`. */
+import type { FailedEvent } from '@flashsale/platform/kafka';
+import { Counter } from '@flashsale/platform/metrics';
+import { soundEvents, type PurchaseReserved, type SaleEvent } from '@flashsale/sale';
+import { debit, findCharges, openAndLock, TRANSACTION, writeCharges } from './book.ts';
+import { decideCharges, type Charge } from './decide-charges.ts';
+import { publish, release, resolvedFrom, tell } from './give-back.ts';
+import type { PaymentPorts } from './ports.ts';
+
+const decided = new Counter({
+  name: 'flashsale_charges_total',
+  help: 'Purchases by what their charge came to; overdue ones are left to the sweeper',
+  labelNames: ['outcome'],
+});
+
+/**
+ * Handles one batch: book first, then Redis, the log, the buyers. Each step may be repeated, so a crash anywhere is
+ * mended by the batch coming again: charges in the book stand, and lead to the same releases and events.
+ */
+export function createCharge(ports: PaymentPorts): (events: readonly SaleEvent[]) => Promise<readonly FailedEvent[]> {
+  return async (events) => {
+    const { sound, failures } = soundEvents(events.filter((event) => event.type === 'reserved'));
+    if (sound.length === 0) return failures;
+    const now = await ports.store.time();
+    const charges = await bookCharges(ports, sound, now);
+
+    const unique = new Map(sound.map((purchase) => [purchase.id, purchase]));
+    const paid = [];
+    const refused = [];
+    for (const [id, charge] of charges) {
+      const purchase = unique.get(id);
+      if (!purchase) continue;
+      // One given back since was paid all the same: the ledger knows what came after.
+      if (charge.status === 'refused') refused.push(resolvedFrom(purchase, 'refused', now, charge.reason));
+      else paid.push(resolvedFrom(purchase, 'paid', now, null));
+    }
+    const answers = await release(ports, refused, 'refused');
+    // A hold that the sweeper ended first is `expired` for everyone: its own event is on its way.
+    const ended = refused.filter(({ id }) => answers.get(id)?.code !== 'otherwise');
+    await publish(ports, [...paid, ...ended]);
+    await tell(ports, ended);
+    count(paid.length, refused.length, unique.size);
+    return failures;
+  };
+}
+
+async function bookCharges(
+  ports: PaymentPorts,
+  batch: readonly PurchaseReserved[],
+  now: number,
+): Promise<Map<string, Charge>> {
+  const owners = new Map(batch.map(({ buyer, currency }) => [buyer, currency]));
+  const ids = batch.map(({ id }) => id);
+  return await ports.db.$transaction(async (tx) => {
+    const accounts = await openAndLock(tx, owners, ports.openingCreditMinor);
+    // Read under the locks: the same purchase in another process now has its charge in the book, or waits for us.
+    const known = await findCharges(tx, ids);
+    const decisions = decideCharges(batch, accounts, known, now);
+    if (decisions.fresh.length > 0) await writeCharges(tx, decisions.fresh, decisions.charges);
+    await debit(tx, decisions.debits);
+    return decisions.charges;
+  }, TRANSACTION);
+}
+
+function count(paid: number, refused: number, all: number): void {
+  decided.inc({ outcome: 'paid' }, paid);
+  decided.inc({ outcome: 'refused' }, refused);
+  decided.inc({ outcome: 'overdue' }, all - paid - refused);
+}
