@@ -1,0 +1,36 @@
+/** What may be sold of each item: set by the operator, guarded by the schema. */
+import type { LedgerTotals } from '@flashsale/sale';
+import { guardOf } from './ledger.ts';
+import type { PrismaClient } from './generated/prisma/client.ts';
+
+export interface AllocatedItem {
+  readonly sku: string;
+  readonly allocated: number;
+  readonly perBuyer: number;
+}
+
+/** Sets the allocation of a sale's items, all or none. False where one of them has sold more than that already. */
+export async function allocate(db: PrismaClient, sale: string, items: readonly AllocatedItem[]): Promise<boolean> {
+  try {
+    await db.$executeRaw`
+      INSERT INTO allocations (sale, sku, allocated, per_buyer)
+      SELECT ${sale}, sku, allocated, per_buyer
+      FROM unnest(
+        ${items.map((item) => item.sku)}::text[],
+        ${items.map((item) => item.allocated)}::bigint[],
+        ${items.map((item) => item.perBuyer)}::int[]
+      ) AS u (sku, allocated, per_buyer)
+      ORDER BY sku COLLATE "C"
+      ON CONFLICT (sale, sku) DO UPDATE SET allocated = excluded.allocated, per_buyer = excluded.per_buyer`;
+    return true;
+  } catch (error) {
+    if (guardOf(error) === 'sold_within_allocation') return false;
+    throw error;
+  }
+}
+
+/** The guard's own counters; empty where the sale was never allocated. */
+export async function totals(db: PrismaClient, sale: string): Promise<LedgerTotals[]> {
+  return await db.$queryRaw<LedgerTotals[]>`
+    SELECT sku, allocated::float8 AS allocated, sold::float8 AS sold FROM allocations WHERE sale = ${sale} ORDER BY sku`;
+}

@@ -1,0 +1,37 @@
+/** The process of orders: the consumer that keeps the ledger, and the routes that read it. */
+import { fileURLToPath } from 'node:url';
+import { ensureDatabase, migrate, openDatabase } from '@flashsale/platform/database';
+import { httpPart } from '@flashsale/platform/http';
+import { createKafka } from '@flashsale/platform/kafka';
+import { createTokenVerifier } from '@flashsale/platform/oidc';
+import { connectRedis, createSaleStore, createSignals } from '@flashsale/platform/redis';
+import { run } from '@flashsale/platform/run';
+import { TOPICS } from '@flashsale/sale';
+import { createOrdersApp } from './app.ts';
+import { readConfig } from './config.ts';
+import { PrismaClient } from './generated/prisma/client.ts';
+import { createRecord } from './record.ts';
+
+const MIGRATIONS = fileURLToPath(new URL('../prisma/migrations', import.meta.url));
+
+await run('orders', async ({ log, env }) => {
+  const config = readConfig(env);
+  await ensureDatabase(config.DATABASE_URL);
+  await migrate(config.DATABASE_URL, MIGRATIONS, log);
+  const db = openDatabase(PrismaClient, config.DATABASE_URL);
+  const redis = connectRedis(config.REDIS_URL, log);
+  const signals = createSignals(redis);
+  const kafka = createKafka({ brokers: config.KAFKA_BROKERS, clientId: 'orders', log });
+  const producer = kafka.producer();
+  const record = createRecord({
+    db,
+    store: createSaleStore(redis),
+    signals,
+    send: (topic, events) => producer.send(topic, events),
+    log,
+  });
+  const consumer = kafka.consumer({ group: 'orders', topics: [TOPICS.purchases, TOPICS.payments], handle: record });
+  const verifier = createTokenVerifier({ issuer: config.OIDC_ISSUER, audience: config.OIDC_AUDIENCE });
+  const http = httpPart({ app: createOrdersApp({ db, verifier, log }), port: config.PORT, log });
+  return [db, redis, signals, kafka.ensureTopics(), producer, http, consumer];
+});
