@@ -14,7 +14,7 @@ export class AllocationRefused extends Error {
  * `ordersUrl` is the address of orders; `deadlineMs` is for a call, and for each piece of `entries`.
  * Throws AllocationRefused, HttpError, DeadlineError.
  */
-export function ledgerOverHttp(ordersUrl: string, deadlineMs?: number): Ledger {
+export function createLedger(ordersUrl: string, deadlineMs?: number): Ledger {
   const client = internalClient(ordersUrl, deadlineMs);
   const path = (sale: string, what: string): string => `/internal/sales/${encodeURIComponent(sale)}/${what}`;
   return {
