@@ -40,8 +40,7 @@ export class IssuerKeys {
 
   /** Undefined where the key is not known here (yet). A token without a key id fits only an issuer with one key. */
   check(kid: string | undefined): Check | undefined {
-    if (performance.now() - this.#fetchedAt > MAX_AGE_MS && this.#checks.size > 0)
-      void this.#refresh().catch(() => undefined);
+    if (Date.now() - this.#fetchedAt > MAX_AGE_MS && this.#checks.size > 0) void this.#refresh().catch(() => undefined);
     if (kid !== undefined) return this.#checks.get(kid);
     return this.#checks.size === 1 ? this.#checks.values().next().value : undefined;
   }
@@ -62,7 +61,7 @@ export class IssuerKeys {
 
   async #refresh(): Promise<void> {
     if (!this.#underWay) {
-      if (performance.now() - this.#triedAt < COOLDOWN_MS) {
+      if (Date.now() - this.#triedAt < COOLDOWN_MS) {
         if (this.#failure !== undefined) throw this.#failure as Error;
         return;
       }
@@ -79,7 +78,7 @@ export class IssuerKeys {
       const { keys } = (await fetchJson(this.#jwksUri)) as { keys?: readonly Jwk[] };
       if (!Array.isArray(keys)) throw new Error('the JWKS has no keys');
       this.#checks = this.#checksOf(keys as readonly Jwk[]);
-      this.#fetchedAt = performance.now();
+      this.#fetchedAt = Date.now();
       this.#failure = undefined;
     } catch (error) {
       // Ask for the address again next time: the provider may have moved it.
@@ -87,7 +86,7 @@ export class IssuerKeys {
       this.#failure = error;
       throw error;
     } finally {
-      this.#triedAt = performance.now();
+      this.#triedAt = Date.now();
     }
   }
 
