@@ -180,7 +180,7 @@ class Crowd {
       // A few more than there are units, so that buyers of different items do not miss each other.
       await this.#wave(this.#standby.splice(0, Math.max(2 * free, 8)));
     }
-    for (const _ of this.#standby.splice(0)) this.#end('soldOut');
+    this.#standby.splice(0).forEach(() => this.#end('soldOut'));
   }
 
   #end(fate: Fate): void {

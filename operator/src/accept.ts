@@ -1,0 +1,35 @@
+/** Takes a resource's document into use, or says what is wrong with it. */
+import { createHash } from 'node:crypto';
+import { checkChange, type Sale, type SaleProblem, type StockLevel } from '@flashsale/sale';
+import { parseFlashSale } from './api/flashsale.ts';
+import type { SaleResource } from './resources.ts';
+import { newStatus, type SaleStatus } from './status.ts';
+
+export interface Accepted {
+  readonly status: SaleStatus;
+  /** Undefined where no spec of this resource was ever accepted. */
+  readonly sale: Sale | undefined;
+  readonly problems: readonly SaleProblem[];
+}
+
+/** The spec to run: the document's where it is valid and may replace the last accepted one, else the last accepted one. */
+export function accept(resource: SaleResource): Accepted {
+  const found = resource.status ?? newStatus;
+  const digest = createHash('sha256').update(resource.text).digest('base64url');
+  const changed = digest !== found.observedDigest;
+  const status = changed
+    ? { ...found, observedDigest: digest, observedGeneration: found.observedGeneration + 1 }
+    : found;
+  const parsed = parseFlashSale(resource.text);
+  const problems = parsed.sale ? changeProblems(parsed.sale, status) : parsed.problems;
+  if (!parsed.sale || problems.length > 0) return { status, sale: status.accepted, problems };
+  return { status: { ...status, accepted: parsed.sale }, sale: parsed.sale, problems: [] };
+}
+
+function changeProblems(next: Sale, status: SaleStatus): SaleProblem[] {
+  if (!status.accepted) return [];
+  const taken = new Map(status.items.map((item) => [item.sku, takenOf(item)]));
+  return checkChange(status.accepted, next, { phase: status.phase, taken });
+}
+
+const takenOf = (level: StockLevel): number => level.held + level.sold;

@@ -1,0 +1,59 @@
+/** The operator's process: wiring only. */
+import { createKafka } from '@flashsale/platform/kafka';
+import { createLedger } from '@flashsale/platform/ledger-http';
+import { connectRedis, createSaleStore, createSignals } from '@flashsale/platform/redis';
+import { loop, run } from '@flashsale/platform/run';
+import { readConfig } from './config.ts';
+import { resourceFolder } from './resources.ts';
+import { createRunner } from './runner.ts';
+import { supervisorWorkloads } from './workloads-http.ts';
+
+/** How often the folder is looked over for sales that are due, in ms. */
+const TICK_MS = 100;
+
+await run('operator', ({ log, env }) => {
+  const config = readConfig(env);
+  const redis = connectRedis(config.REDIS_URL, log);
+  const signals = createSignals(redis);
+  const kafka = createKafka({ brokers: config.KAFKA_BROKERS, clientId: 'operator', log });
+  const purchaseLog = kafka.log();
+  const resources = resourceFolder(config.RESOURCES_DIR);
+  const runner = createRunner({
+    resources,
+    store: createSaleStore(redis),
+    signals,
+    log: purchaseLog,
+    ledger: createLedger(config.ORDERS_URL),
+    workloads: supervisorWorkloads(config.SUPERVISOR_URL),
+    note: (fields, message) => log.info(fields, message),
+  });
+  const ticks = loop('reconcile', log, TICK_MS, () => runner.tick());
+  let unwatch = (): void => undefined;
+  return [
+    redis,
+    signals,
+    purchaseLog,
+    {
+      name: 'watch',
+      start: async () => {
+        await resources.list();
+        unwatch = resources.watch(() => {
+          runner.wake();
+          ticks.kick();
+        });
+      },
+      drain: () => {
+        unwatch();
+        return Promise.resolve();
+      },
+    },
+    // Stopped before the connections it uses: parts are drained in reverse order.
+    {
+      ...ticks,
+      drain: async () => {
+        await ticks.drain?.();
+        await runner.idle();
+      },
+    },
+  ];
+});
