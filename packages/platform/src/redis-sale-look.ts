@@ -1,0 +1,227 @@
+/** Reads of stock over all shards of a sale: the borrowing of units between them, the inspection, and the scan of holds. */
+import { decodeHold, keys, SaleError } from '@flashsale/sale';
+import type {
+  BorrowAnswer,
+  Hold,
+  PublishedSale,
+  Sale,
+  SaleInspection,
+  SaleStore,
+  ShardItem,
+  StockLevel,
+} from '@flashsale/sale';
+import { callBorrowDone, callBorrowGive, callBorrowTake, callLook } from '@flashsale/sale/scripts';
+import type { RedisConnection } from './redis-connection.ts';
+import { itemKeys, notReady, shardsOf } from './redis-sale-keys.ts';
+
+/** Rounds after which a read that never stands still, or a borrowing that others always undo, is given up. */
+const MAX_ROUNDS = 40;
+const SCAN_COUNT = 500;
+
+type Looking = Pick<SaleStore, 'borrow' | 'inspect' | 'holds'>;
+
+export function lookingOf(redis: RedisConnection): Looking {
+  return {
+    borrow: (sale, at, quantity) => borrow(redis, sale, at, quantity),
+    inspect: (sale) => inspect(redis, sale),
+    holds: (sale) => scanHolds(redis, sale),
+  };
+}
+
+/** One item of one shard at one instant. */
+interface Look extends StockLevel {
+  readonly epoch: number;
+  /** Grows whenever units are added, lent or received. */
+  readonly changes: number;
+  readonly outbox: number;
+  /** `out:<to>:<sku>` → number:units, `in:<from>:<sku>` → number, `seq:…`. */
+  readonly transfers: ReadonlyMap<string, string>;
+}
+
+/** Undefined where the shard is not warm. */
+async function look(redis: RedisConnection, at: ShardItem): Promise<Look | undefined> {
+  const reply = await callLook(redis.run, itemKeys(at));
+  const [epoch, stock, free, held, sold, changes, outbox] = reply.slice(0, 7).map(Number);
+  if (epoch === undefined || epoch < 0) return undefined;
+  const transfers = new Map<string, string>();
+  for (let i = 7; i + 1 < reply.length; i += 2) transfers.set(String(reply[i]), String(reply[i + 1]));
+  return { epoch, stock, free, held, sold, changes, outbox, transfers } as Look;
+}
+
+interface Transfer {
+  readonly from: number;
+  readonly to: number;
+  readonly number: number;
+  readonly units: number;
+}
+
+function openTransfers(looks: readonly Look[], sku: string): Transfer[] {
+  const open: Transfer[] = [];
+  looks.forEach((one, from) => {
+    for (const [field, value] of one.transfers) {
+      const match = /^out:(\d+):(.*)$/s.exec(field);
+      if (match?.[2] !== sku) continue;
+      const [number, units] = value.split(':').map(Number) as [number, number];
+      open.push({ from, to: Number(match[1]), number, units });
+    }
+  });
+  return open;
+}
+
+async function lookAll(redis: RedisConnection, sale: PublishedSale, sku: string): Promise<Look[]> {
+  const looks = await Promise.all(
+    shardsOf(sale).map(async (shard) => {
+      const one = await look(redis, { sale: sale.name, shard, sku });
+      if (one?.epoch !== sale.epoch) throw notReady(sale.name, shard, one ? -9 : -8);
+      return one;
+    }),
+  );
+  return looks;
+}
+
+async function borrow(
+  redis: RedisConnection,
+  sale: PublishedSale,
+  at: ShardItem,
+  quantity: number,
+): Promise<BorrowAnswer> {
+  let moved = 0;
+  let before: Look[] | undefined;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const looks = await lookAll(redis, sale, at.sku);
+    const held = looks.reduce((sum, one) => sum + one.held, 0);
+    const open = openTransfers(looks, at.sku);
+    // Whoever finds a transfer completes it: its borrower may have crashed.
+    for (const transfer of open) moved += await complete(redis, sale, at, transfer);
+    if (open.length > 0) continue;
+    const here = looks[at.shard]?.free ?? 0;
+    // Units may also have come back here by themselves.
+    if (here >= quantity) return { moved: Math.max(moved, here), held };
+    if (totalFree(looks) < quantity) {
+      // Double collect: nothing was added, lent or received between two reads of everything, and reservations only
+      // take units away; so at the instant between the reads there were too few.
+      if (before && sameChanges(before, looks)) return { moved: 0, held };
+      before = looks;
+      continue;
+    }
+    before = undefined;
+    const lender = fullestBut(at.shard, looks);
+    const transfer = await take(redis, sale, at, { from: lender, least: quantity - here });
+    if (transfer) moved += await complete(redis, sale, at, transfer);
+  }
+  throw new SaleError('try_again_later', 'The stock is moving too fast to be counted');
+}
+
+const totalFree = (looks: readonly Look[]): number => looks.reduce((sum, one) => sum + Math.max(one.free, 0), 0);
+
+function sameChanges(a: readonly Look[], b: readonly Look[]): boolean {
+  return a.every((one, shard) => one.changes === b[shard]?.changes);
+}
+
+function fullestBut(home: number, looks: readonly Look[]): number {
+  let best = -1;
+  looks.forEach((one, shard) => {
+    if (shard !== home && (best < 0 || one.free > (looks[best]?.free ?? 0))) best = shard;
+  });
+  return best;
+}
+
+async function take(
+  redis: RedisConnection,
+  sale: PublishedSale,
+  at: ShardItem,
+  { from, least }: { from: number; least: number },
+): Promise<Transfer | undefined> {
+  const lender = itemKeys({ ...at, shard: from });
+  const reply = await callBorrowTake(redis.run, lender, { epoch: sale.epoch, sku: at.sku, to: at.shard, least });
+  const [code, number, units] = reply as [number, number, number];
+  if (code < 0) throw notReady(at.sale, from, code);
+  return code === 0 ? undefined : { from, to: at.shard, number, units };
+}
+
+/** Gives, then forgets. Returns the units that this call put into `at`'s shard. */
+async function complete(
+  redis: RedisConnection,
+  sale: PublishedSale,
+  at: ShardItem,
+  transfer: Transfer,
+): Promise<number> {
+  const { from, to, number, units } = transfer;
+  const fence = { epoch: sale.epoch, sku: at.sku, transfer: number };
+  const given = await callBorrowGive(redis.run, itemKeys({ ...at, shard: to }), { ...fence, from, units });
+  if (given < 0) throw notReady(at.sale, to, given);
+  const done = await callBorrowDone(redis.run, itemKeys({ ...at, shard: from }), { ...fence, to });
+  if (done < 0) throw notReady(at.sale, from, done);
+  return given === 1 && to === at.shard ? units : 0;
+}
+
+async function inspect(redis: RedisConnection, sale: Sale): Promise<SaleInspection | undefined> {
+  let before: (Look | undefined)[][] | undefined;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const looks = await Promise.all(
+      sale.items.map(({ sku }) =>
+        Promise.all(shardsOf(sale).map((shard) => look(redis, { sale: sale.name, shard, sku }))),
+      ),
+    );
+    if (!allWarm(looks)) return undefined;
+    // Units moving while the shards are read one after the other would be counted twice or not at all.
+    if (before && sameTransfers(before, looks)) return inspection(sale, looks);
+    before = looks;
+  }
+  throw new SaleError('try_again_later', 'The stock is moving too fast to be counted');
+}
+
+function allWarm(looks: readonly (readonly (Look | undefined)[])[]): looks is readonly (readonly Look[])[] {
+  const all = looks.flat();
+  return all.length > 0 && all.every((one) => one !== undefined && one.epoch === all[0]?.epoch);
+}
+
+function sameTransfers(a: readonly (readonly (Look | undefined)[])[], b: readonly (readonly Look[])[]): boolean {
+  return b.every((shards, i) =>
+    shards.every((one, shard) => {
+      const then = a[i]?.[shard]?.transfers;
+      return (
+        then?.size === one.transfers.size && [...one.transfers].every(([field, value]) => then.get(field) === value)
+      );
+    }),
+  );
+}
+
+function inspection(sale: Sale, looks: readonly (readonly Look[])[]): SaleInspection {
+  const items = new Map<string, StockLevel>();
+  sale.items.forEach(({ sku }, i) => {
+    const shards = looks[i] ?? [];
+    const sum = (read: (one: Look) => number): number => shards.reduce((total, one) => total + read(one), 0);
+    const inTransit = openTransfers(shards, sku)
+      .filter(({ from, to, number }) => Number(shards[to]?.transfers.get(`in:${from}:${sku}`) ?? 0) < number)
+      .reduce((total, { units }) => total + units, 0);
+    items.set(sku, {
+      stock: sum((one) => one.stock),
+      free: sum((one) => one.free) + inTransit,
+      held: sum((one) => one.held),
+      sold: sum((one) => one.sold),
+    });
+  });
+  const first = looks[0] ?? [];
+  return { epoch: first[0]?.epoch ?? 0, items, outbox: first.reduce((total, one) => total + one.outbox, 0) };
+}
+
+async function* scanHolds(redis: RedisConnection, sale: Sale): AsyncIterable<Hold> {
+  for (const shard of shardsOf(sale)) {
+    // HSCAN may return a field twice.
+    const seen = new Set<string>();
+    let cursor = '0';
+    do {
+      const key = keys.holds(sale.name, shard);
+      const [next, flat] = await redis.command<[string, string[]]>('HSCAN', key, cursor, 'COUNT', SCAN_COUNT);
+      cursor = next;
+      for (let i = 0; i + 1 < flat.length; i += 2) {
+        const id = flat[i] as string;
+        if (id === '' || seen.has(id)) continue;
+        seen.add(id);
+        const { sku, quantity, buyer, status, expiresAt } = decodeHold(id, flat[i + 1] as string);
+        yield { id, sku, quantity, buyer, status, expiresAt };
+      }
+    } while (cursor !== '0');
+  }
+}

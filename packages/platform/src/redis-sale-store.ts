@@ -1,0 +1,52 @@
+/** The sale store on Redis: every method of the port, put together from its parts. */
+import { keys } from '@flashsale/sale';
+import type { PublishedSale, SaleStore } from '@flashsale/sale';
+import type { RedisConnection } from './redis-connection.ts';
+import { lookingOf } from './redis-sale-look.ts';
+import { outboxOf } from './redis-sale-outbox.ts';
+import { purchasesOf } from './redis-sale-purchases.ts';
+import { stockOf } from './redis-sale-stock.ts';
+import { publishMessage } from './redis-signals.ts';
+
+/** Every method may throw SaleError `try_again_later` (Redis away or slow); see `RedisConnection.command`. */
+export function createSaleStore(redis: RedisConnection): SaleStore {
+  return {
+    async time() {
+      const [seconds, micros] = await redis.command<[string, string]>('TIME');
+      return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+    },
+    ...purchasesOf(redis),
+    ...lookingOf(redis),
+    ...outboxOf(redis),
+    ...stockOf(redis),
+    ...registryOf(redis),
+  };
+}
+
+type Registry = Pick<SaleStore, 'publish' | 'unpublish' | 'published' | 'publishedVersion'>;
+
+function registryOf(redis: RedisConnection): Registry {
+  // The counter is in another slot of a Cluster, so it cannot be one step: the counter goes last, and who repeats
+  // the call after a failure in between repairs it.
+  const changed = async (sale: string): Promise<void> => {
+    await redis.command('INCR', keys.publishedVersion);
+    await publishMessage(redis, { type: 'published', sale }).catch(() => 0);
+  };
+  return {
+    async publish(sale) {
+      await redis.command('HSET', keys.published, sale.name, JSON.stringify(sale));
+      await changed(sale.name);
+    },
+    async unpublish(sale) {
+      await redis.command('HDEL', keys.published, sale);
+      await changed(sale);
+    },
+    async published() {
+      const texts = await redis.command<string[]>('HVALS', keys.published);
+      return texts.map((text) => JSON.parse(text) as PublishedSale);
+    },
+    async publishedVersion() {
+      return Number((await redis.command<string | null>('GET', keys.publishedVersion)) ?? 0);
+    },
+  };
+}
