@@ -1,8 +1,10 @@
 /** One child process that is a server: own process group, log file, pid file, bounded stop, and it dies with its parent. */
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { endByPidFile, signalQuietly, writePidFile } from './pid.ts';
+
+const LOG_BYTES = 16 * 1024 * 1024;
 
 export interface ChildOptions {
   readonly name: string;
@@ -38,7 +40,7 @@ export interface Child {
 export async function startChild(options: ChildOptions): Promise<Child> {
   await endByPidFile(options.pidFile, options.stopSignal, options.stopMs);
   mkdirSync(dirname(options.logFile), { recursive: true });
-  const log = openSync(options.logFile, 'a');
+  const log = openLog(options.logFile);
   const [program = '', ...args] = withPrivileges(options);
   const child = spawn(program, args, {
     // Its own session: Ctrl-C goes to the supervisor alone, which then stops its children in order.
@@ -100,6 +102,13 @@ function withPrivileges(options: ChildOptions): readonly string[] {
   const death = dieWithParent ? ['--pdeathsig', options.stopSignal.replace('SIG', '')] : [];
   const flags = [...identity, ...death];
   return flags.length === 0 ? options.command : ['setpriv', ...flags, '--', ...options.command];
+}
+
+/** Opens a log to append to; a long one is put aside, one older part is kept. */
+function openLog(file: string): number {
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > LOG_BYTES) renameSync(file, `${file}.1`);
+  return openSync(file, 'a');
 }
 
 function tail(file: string, lines: number): string {

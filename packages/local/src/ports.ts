@@ -1,30 +1,36 @@
 /** Free TCP ports of the loopback interface. */
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
+
+/**
+ * Below the range from which the kernel takes the ports of outgoing connections (32768 up): a server that starts
+ * again on its port must not find a client of somebody else there.
+ */
+const FIRST = 10_240;
+const LAST = 32_000;
+const TRIES = 1000;
 
 /** A port that was free at this moment. Another process may still take it: use it at once. */
 export async function freePort(): Promise<number> {
-  const [port] = await freePorts(1);
-  if (port === undefined) throw new Error('no free port');
-  return port;
+  for (let i = 0; i < TRIES; i += 1) {
+    const port = randomInt(FIRST, LAST);
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`no free port between ${FIRST} and ${LAST}`);
 }
 
 /** `count` different free ports. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  try {
-    return await Promise.all(servers.map(listen));
-  } finally {
-    await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  }
+  const ports = new Set<number>();
+  while (ports.size < count) ports.add(await freePort());
+  return [...ports];
 }
 
-function listen(server: ReturnType<typeof createServer>): Promise<number> {
-  return new Promise((done, fail) => {
-    server.once('error', fail);
-    server.listen({ host: '127.0.0.1', port: 0 }, () => {
-      const address = server.address();
-      if (address === null || typeof address === 'string') fail(new Error('no port'));
-      else done(address.port);
-    });
+/** True where nobody listens on the port of 127.0.0.1. */
+export function isFree(port: number): Promise<boolean> {
+  return new Promise((done) => {
+    const server = createServer();
+    server.once('error', () => done(false));
+    server.listen({ host: '127.0.0.1', port }, () => server.close(() => done(true)));
   });
 }

@@ -81,7 +81,7 @@ async function launch(
       properties,
     ],
     cwd: dataDir,
-    logFile: join(dataDir, 'kafka.log'),
+    logFile: options.logFile ?? join(dataDir, 'kafka.log'),
     pidFile: join(dataDir, 'kafka.pid'),
     stopSignal: durable ? 'SIGTERM' : 'SIGKILL',
     stopMs: STOP_MS,

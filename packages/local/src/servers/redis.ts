@@ -46,7 +46,7 @@ export async function startRedis(options: ServerOptions): Promise<RunningServer>
   const child = await startChild({
     name: 'redis',
     command: [program, ...Object.entries(settings).flatMap(([key, value]) => [`--${key}`, String(value)])],
-    logFile: join(dataDir, 'redis.log'),
+    logFile: options.logFile ?? join(dataDir, 'redis.log'),
     pidFile: join(dataDir, 'redis.pid'),
     stopSignal: durable ? 'SIGTERM' : 'SIGKILL',
     stopMs: STOP_MS,

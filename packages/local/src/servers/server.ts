@@ -17,6 +17,8 @@ export interface ServerOptions {
   /** Its own folder: data, log and pid file. Made where it is not there. */
   readonly dataDir: string;
   readonly port: number;
+  /** In `dataDir` where absent. */
+  readonly logFile?: string;
   /** True (default): what was acknowledged survives. False: for tests, fast and not safe against power loss. */
   readonly durable?: boolean;
 }

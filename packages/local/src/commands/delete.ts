@@ -1,0 +1,29 @@
+/** `flashsale delete`: asks the operator to end a FlashSale and to remove it, and waits until it is gone. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command } from 'commander';
+import { UsageError } from '../usage-error.ts';
+import { askDeletion, findResource, isGone, resourcesDir } from './resource-files.ts';
+
+const GONE_MS = 60_000;
+const POLL_MS = 100;
+
+export function deleteCommand(): Command {
+  return new Command('delete')
+    .description('end a FlashSale and remove it')
+    .argument('<name>')
+    .action(async (name: string) => {
+      const dir = await resourcesDir();
+      const resource = await findResource(dir, name);
+      await askDeletion(dir, resource);
+      const deadline = Date.now() + GONE_MS;
+      while (!isGone(dir, resource)) {
+        if (Date.now() > deadline) {
+          throw new UsageError(
+            `"${name}" is marked for deletion, and still there after ${GONE_MS / 1000} s: see logs/operator.log`,
+          );
+        }
+        await sleep(POLL_MS);
+      }
+      process.stdout.write(`flashsale.flashsale.dev "${name}" deleted\n`);
+    });
+}

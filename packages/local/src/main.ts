@@ -1,0 +1,34 @@
+/** The command line `flashsale`: one file a command. */
+import { Command } from 'commander';
+import { applyCommand } from './commands/apply.ts';
+import { deleteCommand } from './commands/delete.ts';
+import { downCommand } from './commands/down.ts';
+import { getCommand } from './commands/get.ts';
+import { lagReplicasCommand } from './commands/lag-replicas.ts';
+import { startCommand } from './commands/start.ts';
+import { upCommand } from './commands/up.ts';
+import { NotRunningError } from './supervisor/running.ts';
+import { UsageError } from './usage-error.ts';
+
+const COMMANDS = [
+  startCommand([]),
+  upCommand(),
+  downCommand(),
+  applyCommand(),
+  getCommand(),
+  deleteCommand(),
+  lagReplicasCommand(),
+];
+
+const program = new Command('flashsale').description('Flashsale on one machine.').showHelpAfterError();
+for (const command of COMMANDS) program.addCommand(command);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // What the user can put right needs no stack.
+  const plain = error instanceof UsageError || error instanceof NotRunningError;
+  const text = error instanceof Error ? (plain ? error.message : (error.stack ?? error.message)) : String(error);
+  process.stderr.write(`flashsale: ${text}\n`);
+  process.exitCode = 1;
+}
