@@ -58,5 +58,5 @@ export function createCheckout(ports: CheckoutPorts): Checkout {
   const hot = purchaseRoute({ directory, verifier, batcher, log });
   const http = httpPart({ app, port: ports.port, log, hot });
 
-  return { parts: [directory, relay, sweeper({ store, signals, directory, log, onReleased }), http], http, directory };
+  return { parts: [directory, relay, sweeper({ store, directory, log, onReleased }), http], http, directory };
 }

@@ -1,7 +1,7 @@
 /** Ends holds whose time has passed and gives their units back to the sale. Every process sweeps: release is idempotent. */
 import type { Logger } from '@flashsale/platform/log';
 import { loop, type Part } from '@flashsale/platform/run';
-import type { DueHold, SaleStore, Signals } from '@flashsale/sale';
+import type { DueHold, SaleStore } from '@flashsale/sale';
 import { swept } from './metrics.ts';
 import type { ListedSale, SaleDirectory } from './sale-directory.ts';
 
@@ -11,7 +11,6 @@ const LIMIT = 256;
 
 export interface SweeperOptions {
   readonly store: Pick<SaleStore, 'due' | 'release'>;
-  readonly signals: Pick<Signals, 'broadcast'>;
   readonly directory: Pick<SaleDirectory, 'all'>;
   readonly log: Logger;
   /** Called after holds were released: their events are in the shard's outbox. */
@@ -65,5 +64,4 @@ async function release(
   if (done === 0) return;
   swept.inc(done);
   options.onReleased(sale, shard);
-  await options.signals.broadcast({ type: 'returned', sale, sku });
 }
