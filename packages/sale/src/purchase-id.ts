@@ -28,5 +28,6 @@ export function homeShard(buyer: string, shards: number): number {
   for (let i = 0; i < buyer.length; i++) hash = Math.imul(hash ^ buyer.charCodeAt(i), 0x01000193) >>> 0;
   // A last mix: FNV's low bits of similar ids are correlated.
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b) >>> 0;
-  return (hash ^ (hash >>> 13)) % shards;
+  // `^` answers a signed number; `>>> 0` makes it unsigned, so that no shard is negative.
+  return ((hash ^ (hash >>> 13)) >>> 0) % shards;
 }
