@@ -16,7 +16,7 @@ export function withCorrelationId<T>(correlationId: string, work: () => T): T {
  * Writes are synchronous: the last line before an exit is never lost.
  */
 export function createLogger(service: string, level = 'info'): Logger {
-  return pino({
+  const options: pino.LoggerOptions = {
     level,
     base: { service },
     timestamp: pino.stdTimeFunctions.isoTime,
@@ -26,5 +26,7 @@ export function createLogger(service: string, level = 'info'): Logger {
       return correlationId === undefined ? {} : { correlationId };
     },
     redact: ['authorization', 'token', 'password', 'headers.authorization', 'headers.cookie'],
-  });
+  };
+  // pino's own default writes in the background, and lines of the last moment came out of order or not at all.
+  return pino(options, pino.destination({ fd: 1, sync: true }));
 }

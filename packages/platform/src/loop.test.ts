@@ -22,7 +22,10 @@ async function pass(ms: number): Promise<void> {
 
 test('runs at once and then at its pace', async () => {
   let steps = 0;
-  const part = loop('l', log, 1_000, () => Promise.resolve(void steps++));
+  const part = loop('l', log, 1_000, () => {
+    steps += 1;
+    return Promise.resolve();
+  });
   await part.start?.();
   await settle();
   assert.equal(steps, 1);
@@ -36,22 +39,20 @@ test('runs at once and then at its pace', async () => {
 });
 
 test('never overlaps itself; kicks during a step are one more step after it', async () => {
-  const gates: PromiseWithResolvers<void>[] = [];
+  const gates: (() => void)[] = [];
   const part = loop('l', log, 60_000, () => {
-    const gate = Promise.withResolvers<void>();
-    gates.push(gate);
-    return gate.promise;
+    return new Promise<void>((resolve) => gates.push(resolve));
   });
   await part.start?.();
   part.kick();
   part.kick();
   await pass(60_000);
   assert.equal(gates.length, 1);
-  gates[0]?.resolve();
+  gates[0]?.();
   await settle();
   await pass(1);
   assert.equal(gates.length, 2);
-  gates[1]?.resolve();
+  gates[1]?.();
   await settle();
   await pass(1_000);
   assert.equal(gates.length, 2);
@@ -60,7 +61,10 @@ test('never overlaps itself; kicks during a step are one more step after it', as
 
 test('a kick of an idle loop runs it soon; before the start it does nothing', async () => {
   let steps = 0;
-  const part = loop('l', log, 60_000, () => Promise.resolve(void steps++));
+  const part = loop('l', log, 60_000, () => {
+    steps += 1;
+    return Promise.resolve();
+  });
   part.kick();
   await pass(10);
   assert.equal(steps, 0);
@@ -96,13 +100,13 @@ test('backs off while it fails, kicked or not, and recovers', async () => {
 });
 
 test('the drain aborts the signal, waits for the step under way and begins no other', async () => {
-  const gate = Promise.withResolvers<void>();
+  let finish = (): void => undefined;
   let seen: AbortSignal | undefined;
   let steps = 0;
   const part = loop('l', log, 10, (signal) => {
     steps += 1;
     seen = signal;
-    return gate.promise;
+    return new Promise<void>((resolve) => (finish = resolve));
   });
   await part.start?.();
   let drained = false;
@@ -111,7 +115,7 @@ test('the drain aborts the signal, waits for the step under way and begins no ot
   assert.equal(seen?.aborted, true);
   assert.equal(drained, false);
   part.kick();
-  gate.resolve();
+  finish();
   await drain;
   await pass(1_000);
   assert.equal(steps, 1);
