@@ -5,18 +5,24 @@ import { deleteCommand } from './commands/delete.ts';
 import { downCommand } from './commands/down.ts';
 import { getCommand } from './commands/get.ts';
 import { lagReplicasCommand } from './commands/lag-replicas.ts';
+import { proofCommand } from './commands/proof.ts';
+import { rushCommand } from './commands/rush.ts';
 import { startCommand } from './commands/start.ts';
+import { tokensCommand } from './commands/tokens.ts';
 import { upCommand } from './commands/up.ts';
 import { NotRunningError } from './supervisor/running.ts';
 import { UsageError } from './usage-error.ts';
 
 const COMMANDS = [
-  startCommand([]),
+  startCommand(),
   upCommand(),
   downCommand(),
   applyCommand(),
   getCommand(),
   deleteCommand(),
+  rushCommand(),
+  proofCommand(),
+  tokensCommand(),
   lagReplicasCommand(),
 ];
 
