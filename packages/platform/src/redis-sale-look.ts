@@ -86,28 +86,26 @@ async function borrow(
   quantity: number,
 ): Promise<BorrowAnswer> {
   let moved = 0;
-  let before: Look[] | undefined;
+  let before: readonly Look[] = [];
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const looks = await lookAll(redis, sale, at.sku);
-    const held = looks.reduce((sum, one) => sum + one.held, 0);
     const open = openTransfers(looks, at.sku);
-    // Whoever finds a transfer completes it: its borrower may have crashed.
-    for (const transfer of open) moved += await complete(redis, sale, at, transfer);
-    if (open.length > 0) continue;
+    const held = looks.reduce((sum, one) => sum + one.held, 0);
     const here = looks[at.shard]?.free ?? 0;
-    // Units may also have come back here by themselves.
-    if (here >= quantity) return { moved: Math.max(moved, here), held };
-    if (totalFree(looks) < quantity) {
-      // Double collect: nothing was added, lent or received between two reads of everything, and reservations only
-      // take units away; so at the instant between the reads there were too few.
-      if (before && sameChanges(before, looks)) return { moved: 0, held };
-      before = looks;
-      continue;
+    if (open.length > 0) {
+      // Whoever finds a transfer completes it: its borrower may have crashed.
+      for (const transfer of open) moved += await complete(redis, sale, at, transfer);
+    } else if (here >= quantity) {
+      // Units may also have come back here by themselves.
+      return { moved: Math.max(moved, here), held };
+    } else if (totalFree(looks) >= quantity) {
+      moved += await fetchUnits(redis, sale, at, { from: fullestBut(at.shard, looks), least: quantity - here });
+    } else if (sameChanges(before, looks)) {
+      // Double collect: twice there were too few, nothing was added, lent or received in between, and reservations
+      // only take units away; so at the instant between the two reads there were too few.
+      return { moved: 0, held };
     }
-    before = undefined;
-    const lender = fullestBut(at.shard, looks);
-    const transfer = await take(redis, sale, at, { from: lender, least: quantity - here });
-    if (transfer) moved += await complete(redis, sale, at, transfer);
+    before = open.length === 0 && totalFree(looks) < quantity ? looks : [];
   }
   throw new SaleError('try_again_later', 'The stock is moving too fast to be counted');
 }
@@ -115,7 +113,7 @@ async function borrow(
 const totalFree = (looks: readonly Look[]): number => looks.reduce((sum, one) => sum + Math.max(one.free, 0), 0);
 
 function sameChanges(a: readonly Look[], b: readonly Look[]): boolean {
-  return a.every((one, shard) => one.changes === b[shard]?.changes);
+  return a.length > 0 && a.every((one, shard) => one.changes === b[shard]?.changes);
 }
 
 function fullestBut(home: number, looks: readonly Look[]): number {
@@ -126,17 +124,18 @@ function fullestBut(home: number, looks: readonly Look[]): number {
   return best;
 }
 
-async function take(
+/** Returns the units that came into `at`'s shard: 0 where somebody else was faster. */
+async function fetchUnits(
   redis: RedisConnection,
   sale: PublishedSale,
   at: ShardItem,
-  { from, least }: { from: number; least: number },
-): Promise<Transfer | undefined> {
+  { from, least }: { readonly from: number; readonly least: number },
+): Promise<number> {
   const lender = itemKeys({ ...at, shard: from });
   const reply = await callBorrowTake(redis.run, lender, { epoch: sale.epoch, sku: at.sku, to: at.shard, least });
   const [code, number, units] = reply as [number, number, number];
   if (code < 0) throw notReady(at.sale, from, code);
-  return code === 0 ? undefined : { from, to: at.shard, number, units };
+  return code === 0 ? 0 : complete(redis, sale, at, { from, to: at.shard, number, units });
 }
 
 /** Gives, then forgets. Returns the units that this call put into `at`'s shard. */
@@ -209,19 +208,27 @@ function inspection(sale: Sale, looks: readonly (readonly Look[])[]): SaleInspec
 async function* scanHolds(redis: RedisConnection, sale: Sale): AsyncIterable<Hold> {
   for (const shard of shardsOf(sale)) {
     // HSCAN may return a field twice.
-    const seen = new Set<string>();
-    let cursor = '0';
-    do {
-      const key = keys.holds(sale.name, shard);
-      const [next, flat] = await redis.command<[string, string[]]>('HSCAN', key, cursor, 'COUNT', SCAN_COUNT);
-      cursor = next;
-      for (let i = 0; i + 1 < flat.length; i += 2) {
-        const id = flat[i] as string;
-        if (id === '' || seen.has(id)) continue;
-        seen.add(id);
-        const { sku, quantity, buyer, status, expiresAt } = decodeHold(id, flat[i + 1] as string);
-        yield { id, sku, quantity, buyer, status, expiresAt };
-      }
-    } while (cursor !== '0');
+    const seen = new Set<string>(['']);
+    let cursor: string | undefined = '0';
+    while (cursor !== undefined) {
+      const page: ScanPage = await scanPage(redis, keys.holds(sale.name, shard), cursor);
+      cursor = page.next;
+      yield* page.holds.filter(({ id }) => !seen.has(id) && seen.add(id));
+    }
   }
+}
+
+interface ScanPage {
+  readonly next: string | undefined;
+  readonly holds: readonly Hold[];
+}
+
+async function scanPage(redis: RedisConnection, key: string, cursor: string): Promise<ScanPage> {
+  const [next, flat] = await redis.command<[string, string[]]>('HSCAN', key, cursor, 'COUNT', SCAN_COUNT);
+  const holds: Hold[] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    // The field without a name only keeps the key in being.
+    if (flat[i] !== '') holds.push(decodeHold(flat[i] as string, flat[i + 1] as string).hold);
+  }
+  return { next: next === '0' ? undefined : next, holds };
 }

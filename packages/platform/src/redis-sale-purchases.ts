@@ -2,7 +2,6 @@
 import { decodeHold, holdBody, parsePurchaseId, PURCHASE_STATUSES, RESERVE, RESOLVE, keys } from '@flashsale/sale';
 import type {
   DueHold,
-  Hold,
   PublishedSale,
   ReleaseRequest,
   ReserveAnswer,
@@ -37,7 +36,7 @@ export function purchasesOf(redis: RedisConnection): Purchases {
       const ref = parsePurchaseId(id);
       if (!ref) return undefined;
       const text = await redis.command<string | null>('HGET', keys.holds(ref.sale, ref.shard), id);
-      return text === null ? undefined : holdOf(id, text);
+      return text === null ? undefined : decodeHold(id, text).hold;
     },
 
     async due(sale, shard, limit): Promise<DueHold[]> {
@@ -62,7 +61,7 @@ async function reserve(
   const expiresAt = Number(reply[0]);
   return batch.map(({ id, quantity, buyer }, i): ReserveAnswer => {
     const answer = reply[i + 1];
-    if (typeof answer === 'string') return { code: 'replayed', hold: holdOf(id, answer) };
+    if (typeof answer === 'string') return { code: 'replayed', hold: decodeHold(id, answer).hold };
     const code = nameOf(RESERVE_NAMES, answer);
     if (code !== 'reserved') return { code };
     return { code, hold: { id, sku: at.sku, quantity, buyer, status: 'reserved', expiresAt } };
@@ -107,11 +106,6 @@ function answersOf(numbers: readonly number[]): ResolveAnswer[] {
     const status = PURCHASE_STATUSES[index];
     return status === undefined ? { code } : { code, status };
   });
-}
-
-function holdOf(id: string, text: string): Hold {
-  const { sku, quantity, buyer, status, expiresAt } = decodeHold(id, text);
-  return { id, sku, quantity, buyer, status, expiresAt };
 }
 
 async function inChunks<In, Out>(all: readonly In[], work: (chunk: readonly In[]) => Promise<Out[]>): Promise<Out[]> {

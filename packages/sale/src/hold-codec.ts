@@ -24,23 +24,23 @@ export function encodeHold(hold: Hold, epoch: number): string {
   return `${status}\n${hold.expiresAt}\n${epoch}\n${hold.sku}\n${bodyOf(hold.quantity, hold.buyer, '')}`;
 }
 
-/** A hold read back, with what only events carry. Throws where the text is not a hold: Redis holds something else there. */
-export function decodeHold(
-  id: string,
-  text: string,
-): Hold & { readonly epoch: number; readonly correlationId: string } {
+/** What a hold's text says: the hold, and what only its events carry. */
+export interface DecodedHold {
+  readonly hold: Hold;
+  readonly epoch: number;
+  readonly correlationId: string;
+}
+
+/** Throws where the text is not a hold: Redis keeps something else there. */
+export function decodeHold(id: string, text: string): DecodedHold {
   const fields = text.split('\n');
   const [status, expiresAt, epoch, sku, quantity, number, correlationId] = fields as [string, ...string[]];
   const named = PURCHASE_STATUSES[Number(status)];
   if (fields.length < FIELDS || named === undefined) throw new Error(`The hold of ${id} cannot be read`);
   const buyerId = fields.slice(FIELDS - 1).join('\n');
+  const buyer = number === '' ? { id: buyerId } : { id: buyerId, number: Number(number) };
   return {
-    id,
-    sku: sku as string,
-    quantity: Number(quantity),
-    buyer: number === '' ? { id: buyerId } : { id: buyerId, number: Number(number) },
-    status: named,
-    expiresAt: Number(expiresAt),
+    hold: { id, sku: sku as string, quantity: Number(quantity), buyer, status: named, expiresAt: Number(expiresAt) },
     epoch: Number(epoch),
     correlationId: correlationId as string,
   };
@@ -55,7 +55,7 @@ export function decodeOutboxEntry(sale: string, fields: readonly string[]): (Pur
   const [time, price, currency] = head.split(' ') as [string, string, string];
   const events: (PurchaseReserved | PurchaseResolved)[] = [];
   for (let i = 2; i + 1 < fields.length; i += 2) {
-    const hold = decodeHold(fields[i] as string, fields[i + 1] as string);
+    const { hold, epoch, correlationId } = decodeHold(fields[i] as string, fields[i + 1] as string);
     const facts: PurchaseFacts = {
       id: hold.id,
       sale,
@@ -65,8 +65,8 @@ export function decodeOutboxEntry(sale: string, fields: readonly string[]): (Pur
       ...(hold.buyer.number === undefined ? {} : { buyerNumber: hold.buyer.number }),
       amountMinor: Number(price) * hold.quantity,
       currency,
-      epoch: hold.epoch,
-      correlationId: hold.correlationId,
+      epoch,
+      correlationId,
     };
     if (kind === 'reserved')
       events.push({ ...facts, type: 'reserved', reservedAt: Number(time), expiresAt: hold.expiresAt });

@@ -65,7 +65,7 @@ for i = 1, n do
   local code, from = -2, nil
   if tonumber(ARGV[at + 2]) > epoch then code = -9
   elseif hold and hold.sku == ARGV[1] then code, from = move(hold.status, to, hold.expires_at) end
-  local status = (hold and code ~= -2) and tonumber(hold.status) or -1
+  local status = (hold and code ~= -2 and code ~= -9) and tonumber(hold.status) or -1
   if code == 1 then
     status = tonumber(to)
     changed[id] = to .. string.sub(text, 2)

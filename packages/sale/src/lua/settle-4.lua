@@ -30,11 +30,11 @@ for i = 1, n do
   local text = changed[id] or known[i]
   local hold = text and parse_hold(text)
   local code, status = -2, -1
-  if hold and hold.sku == ARGV[1] then
+  if tonumber(ARGV[FIRST + (i - 1) * WIDTH + 1]) > epoch then code = -9
+  elseif hold and hold.sku == ARGV[1] then
     status = tonumber(hold.status)
     code = hold.status == '0' and 1 or hold.status == '1' and 2 or -1
   end
-  if tonumber(ARGV[FIRST + (i - 1) * WIDTH + 1]) > epoch then code = -9 end
   if code == 1 then
     status = 1
     held = held - hold.quantity
