@@ -7,13 +7,13 @@ import type { Phase } from './types.ts';
 export type PhaseMoves = Readonly<Record<Phase, readonly Phase[]>>;
 
 /**
- * From each phase, where a sale may go next. `Scheduled → Draining` and `Warming → Draining` are for an operator
- * that comes back without its status after a sale that did sell: that sale has to be settled, not aborted.
+ * From each phase, where a sale may go next. `Draining` straight from a phase before `Open` is for an operator that
+ * comes back without its status after a sale that did sell: that sale has to be settled, not aborted.
  */
 export const PHASE_MOVES: PhaseMoves = {
   Scheduled: ['Warming', 'Draining', 'Aborted'],
   Warming: ['Armed', 'Open', 'Draining', 'Aborted'],
-  Armed: ['Warming', 'Open', 'Aborted'],
+  Armed: ['Warming', 'Open', 'Draining', 'Aborted'],
   Open: ['Draining'],
   Draining: ['Closed'],
   Closed: [],

@@ -1,5 +1,4 @@
 /** The states of a purchase, which moves between them are legal, and the law that every stock level obeys. */
-import { PURCHASE_STATUSES } from './types.ts';
 import type { PurchaseStatus, StockLevel } from './types.ts';
 
 /**
@@ -18,10 +17,6 @@ export function canBecome(from: PurchaseStatus, to: PurchaseStatus): boolean {
   return PURCHASE_MOVES[from].includes(to);
 }
 
-export function isPurchaseStatus(text: string): text is PurchaseStatus {
-  return (PURCHASE_STATUSES as readonly string[]).includes(text);
-}
-
 /** Where the units of a purchase are counted: in payment, sold, or back on sale. */
 export type StockColumn = 'free' | 'held' | 'sold';
 export function columnOf(status: PurchaseStatus): StockColumn {
@@ -33,16 +28,6 @@ export function columnOf(status: PurchaseStatus): StockColumn {
 export function conserves(level: StockLevel): boolean {
   const columns = [level.free, level.held, level.sold];
   return columns.every((units) => Number.isSafeInteger(units) && units >= 0) && sum(columns) === level.stock;
-}
-
-/** The level of an item over all its shards. */
-export function addLevels(levels: readonly StockLevel[]): StockLevel {
-  return {
-    stock: sum(levels.map((level) => level.stock)),
-    free: sum(levels.map((level) => level.free)),
-    held: sum(levels.map((level) => level.held)),
-    sold: sum(levels.map((level) => level.sold)),
-  };
 }
 
 function sum(numbers: readonly number[]): number {
