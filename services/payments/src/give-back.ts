@@ -31,19 +31,16 @@ export async function publish(ports: Pick<PaymentPorts, 'send'>, resolved: reado
   if (resolved.length > 0) await ports.send(TOPICS.payments, resolved);
 }
 
-/** Tells buyers, and everyone that units came back. Pushes may be lost, so a failure is logged and no more. */
+/** Tells buyers. Pushes may be lost, so a failure is logged and no more. */
 export async function tell(
   ports: Pick<PaymentPorts, 'signals' | 'log'>,
   resolved: readonly PurchaseResolved[],
 ): Promise<void> {
   if (resolved.length === 0) return;
-  const returned = new Map(
-    resolved.map(({ sale, sku }) => [`${sale}.${sku}`, { type: 'returned', sale, sku } as const]),
-  );
-  const work = [ports.signals.notifyBuyers(resolved.map(updateOf))];
-  for (const message of returned.values()) work.push(ports.signals.broadcast(message));
-  for (const result of await Promise.allSettled(work)) {
-    if (result.status === 'rejected') ports.log.warn({ err: result.reason as unknown }, 'a push was lost');
+  try {
+    await ports.signals.notifyBuyers(resolved.map(updateOf));
+  } catch (error) {
+    ports.log.warn({ err: error }, 'a push was lost');
   }
 }
 

@@ -6,7 +6,7 @@ import type { PrismaClient } from './generated/prisma/client.ts';
 export interface PaymentPorts {
   readonly db: PrismaClient;
   readonly store: Pick<SaleStore, 'time' | 'release'>;
-  readonly signals: Pick<Signals, 'notifyBuyers' | 'broadcast'>;
+  readonly signals: Pick<Signals, 'notifyBuyers'>;
   /** Writes events to the log; resolves when they are there for good. */
   readonly send: (topic: TopicName, events: readonly SaleEvent[]) => Promise<void>;
   readonly log: Logger;
