@@ -53,6 +53,8 @@ export interface BatcherOptions {
 export const MAX_BATCH = 128;
 /** One call under way and one behind it keep the connection busy; more would only make batches smaller. */
 const MAX_IN_FLIGHT = 2;
+/** As many ask whether a sold-out item still is, while the rest waits for what they hear. */
+const PROBE = 8;
 /** About 0.2 s of Redis' work: what waits longer would miss its time anyway. */
 const MAX_WAITING = 8_192;
 /** Less time than this is not worth a call. In ms. */
@@ -116,7 +118,10 @@ export class Batcher {
 
   #dispatch(lane: Lane): void {
     while (lane.queue.length > 0 && lane.inFlight < MAX_IN_FLIGHT) {
-      const batch = this.#takeBatch(lane);
+      const probing = this.#options.soldOut.suspects(lane.item);
+      // The answer under way will do for most of the queue.
+      if (probing && (lane.inFlight > 0 || lane.borrowing)) return;
+      const batch = this.#takeBatch(lane, probing ? PROBE : MAX_BATCH);
       if (batch.length === 0) continue;
       lane.inFlight++;
       void this.#send(lane, batch).finally(() => {
@@ -127,11 +132,11 @@ export class Batcher {
   }
 
   /** The next purchases that are worth a call; the others are answered. */
-  #takeBatch(lane: Lane): Purchase[] {
+  #takeBatch(lane: Lane, limit: number): Purchase[] {
     const now = performance.now();
     const batch: Purchase[] = [];
     let taken = 0;
-    while (taken < lane.queue.length && batch.length < MAX_BATCH) {
+    while (taken < lane.queue.length && batch.length < limit) {
       const purchase = lane.queue[taken++] as Purchase;
       if (purchase.deadline - now < LEAST_MS || purchase.rounds >= MAX_ROUNDS) this.#answer(purchase, UNAVAILABLE);
       else if (!this.#answerFromMemory(purchase)) batch.push(purchase);
@@ -215,6 +220,7 @@ export class Batcher {
       if (purchases.length > 0) await this.#borrow(lane, purchases);
     }
     lane.borrowing = false;
+    this.#dispatch(lane);
   }
 
   async #borrow(lane: Lane, purchases: readonly Purchase[]): Promise<void> {

@@ -32,14 +32,18 @@ let keys = 0;
 
 interface Sent {
   readonly buyer?: number;
+  readonly token?: string;
   readonly key?: string;
   readonly body?: unknown;
   readonly headers?: Record<string, string | undefined>;
 }
 
-async function buy(sale: string, { buyer = 1, key = `k${++keys}`, body, headers = {} }: Sent = {}): Promise<Reply> {
-  const all = {
-    Authorization: `Bearer ${await checkout.issuer.token(buyer)}`,
+async function buy(
+  sale: string,
+  { buyer = 1, token, key = `k${++keys}`, body, headers = {} }: Sent = {},
+): Promise<Reply> {
+  const all: Record<string, string | undefined> = {
+    Authorization: `Bearer ${token ?? (await checkout.issuer.token(buyer))}`,
     'Idempotency-Key': key,
     'Content-Type': 'application/json',
     ...headers,
@@ -196,7 +200,7 @@ async function subscribeReturned(sale: string, then: () => void): Promise<() => 
   });
 }
 
-test('a sold-out storm asks Redis once in 200 ms, not once a request', async () => {
+test('a sold-out storm asks Redis now and then, however many come', async () => {
   const sale = await openSale({ items: [testItem('air-zero-42', { stock: 1 })] });
   assert.equal((await buy(sale)).status, 202);
   assert.equal((await buy(sale, { buyer: 2 })).body['code'], 'sold_out');
@@ -204,18 +208,13 @@ test('a sold-out storm asks Redis once in 200 ms, not once a request', async () 
   const started = performance.now();
   reserveCalls.length = 0;
   for (let round = 0; round < 5; round++) {
-    const replies = await Promise.all(
-      tokens.map((token, i) => buy(sale, { key: `${round}.${i}`, headers: { Authorization: `Bearer ${token}` } })),
-    );
+    const replies = await Promise.all(tokens.map((token, i) => buy(sale, { token, key: `${round}.${i}` })));
     assert.ok(replies.every(({ body }) => body['code'] === 'sold_out'));
   }
   const asked = reserveCalls.flat().length;
+  // Two shards, eight purchases each, once in 200 ms; the first time before memory may answer at all.
   const probes = Math.ceil((performance.now() - started) / 200) + 1;
-  assert.ok(
-    reserveCalls.length <= probes * 6,
-    `${reserveCalls.length} calls with ${asked} purchases in ${probes} probes`,
-  );
-  assert.ok(asked < 250, `${asked} of 500 purchases went to Redis`);
+  assert.ok(asked <= probes * 2 * 8, `${asked} of 500 purchases in ${probes} probes`);
 });
 
 test('before the opening: 425 with the time, without Redis; at the opening the script decides', async () => {

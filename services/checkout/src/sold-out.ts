@@ -8,6 +8,8 @@ import { SaleError } from '@flashsale/sale';
 import type { ListedItem } from './sale-directory.ts';
 
 export const REMEMBER_MS = 200;
+/** For so long after that it is likely sold out still: a few ask, the others wait for their answer. */
+const SUSPECT_MS = 2_000;
 
 export function soldOutError(held: number): SaleError {
   const hope = held > 0 ? `${held} units are still in payment and may come back.` : 'Every unit is paid.';
@@ -56,6 +58,12 @@ export class SoldOut {
     const memory = this.#memories.get(item);
     if (!memory || quantity < memory.quantity) return undefined;
     return memory.until > this.#monotonic() ? memory.error : undefined;
+  }
+
+  /** Whether the item was sold out a moment ago and nothing is known to have come back: likely, not certain. */
+  suspects(item: ListedItem): boolean {
+    const memory = this.#memories.get(item);
+    return memory !== undefined && this.#monotonic() < memory.until + SUSPECT_MS;
   }
 
   /** Units of the item may have come back; without an item, of any. */
