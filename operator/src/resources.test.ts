@@ -1,0 +1,70 @@
+/** The folder of resources: documents, statuses, deletions, and that a change is noticed. */
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { resourceFolder } from './resources.ts';
+import { newStatus, withCondition } from './status.ts';
+
+async function folder(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'resources-'));
+  t.after(() => rm(path, { recursive: true }));
+  await mkdir(join(path, 'shop'));
+  return path;
+}
+
+test('a document is listed with its status and its deletion, and removed with both', async (t) => {
+  const path = await folder(t);
+  const resources = resourceFolder(path);
+  await writeFile(join(path, 'shop', 'drop.yaml'), 'kind: FlashSale');
+  const [fresh] = await resources.list();
+  assert.deepEqual(fresh, {
+    namespace: 'shop',
+    name: 'drop',
+    text: 'kind: FlashSale',
+    status: undefined,
+    deleting: false,
+  });
+
+  const status = { ...newStatus, epoch: 4 };
+  await resources.writeStatus(fresh, status);
+  await writeFile(join(path, 'shop', 'drop.deleted'), '');
+  const [known] = await resources.list();
+  assert.deepEqual(known, { ...fresh, status, deleting: true });
+
+  await resources.remove(known);
+  assert.deepEqual(await resources.list(), []);
+});
+
+test('an applied document is noticed, our own status is not', async (t) => {
+  const path = await folder(t);
+  const resources = resourceFolder(path);
+  let changes = 0;
+  let noticed = (): void => undefined;
+  const first = new Promise<void>((resolve) => (noticed = resolve));
+  t.after(
+    resources.watch(() => {
+      changes += 1;
+      noticed();
+    }),
+  );
+  await resources.writeStatus(
+    { namespace: 'shop', name: 'drop', text: '', status: undefined, deleting: false },
+    newStatus,
+  );
+  assert.equal(changes, 0);
+  await writeFile(join(path, 'shop', 'drop.yaml'), 'kind: FlashSale');
+  await first;
+  assert.ok(changes >= 1);
+});
+
+test('a condition keeps its transition time while its status stays', () => {
+  const set = { type: 'Open', status: 'False', reason: 'Armed', message: '', observedGeneration: 1 } as const;
+  const first = withCondition([], set, 1000);
+  const same = withCondition(first, { ...set, reason: 'Other' }, 2000);
+  assert.equal(same[0]?.lastTransitionTime, first[0]?.lastTransitionTime);
+  const moved = withCondition(same, { ...set, status: 'True' }, 3000);
+  assert.equal(moved[0]?.lastTransitionTime, new Date(3000).toISOString());
+  assert.equal(moved.length, 1);
+});
