@@ -1,6 +1,7 @@
 /** How every Kafka connection is made: time limits, bounded retries, and kafkajs's log lines in our log. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kafka, logLevel, type LogEntry } from 'kafkajs';
+import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
 import type { Logger } from './log.ts';
 
 export interface KafkaContext {
@@ -12,6 +13,19 @@ export interface KafkaContext {
 
 /** Said by kafkajs about a choice made on purpose: a bounded send, and duplicates that consumers recognise. */
 const EXPECTED = /Limiting retries for the idempotent producer/;
+
+/**
+ * kafkajs sets a timer after every answer to look at its queue again, with a negative delay where nothing is
+ * throttled: Node warns of that, and the timer does nothing where the queue is empty.
+ */
+function mendQueueTimer(): void {
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its object below
+  const schedule = RequestQueue.prototype.scheduleCheckPendingRequests;
+  RequestQueue.prototype.scheduleCheckPendingRequests = function (this: RequestQueue) {
+    if (this.pending.length > 0) schedule.call(this);
+  };
+}
+mendQueueTimer();
 
 function writeLog(log: Logger, { namespace, log: { message, ...details } }: LogEntry): void {
   if (EXPECTED.test(message)) return;

@@ -1,4 +1,4 @@
-/** The parts of kafkajs 2.2.4 (pinned exactly) that read a partition without a consumer group; kafkajs does not export them. */
+/** Parts of kafkajs 2.2.4 (pinned exactly) that it does not export: reading without a group, and a flaw to mend. */
 declare module 'kafkajs/src/cluster/index.js' {
   import type { ISocketFactory, KafkaMessage, Logger, RetryOptions } from 'kafkajs';
 
@@ -8,6 +8,13 @@ declare module 'kafkajs/src/cluster/index.js' {
     readonly messages: readonly (KafkaMessage & { readonly isControlRecord?: boolean })[];
   }
   interface Broker {
+    /** Generation -1 and no member: for a group that has no members. */
+    offsetCommit(request: {
+      groupId: string;
+      groupGenerationId: number;
+      memberId: string;
+      topics: { topic: string; partitions: { partition: number; offset: string }[] }[];
+    }): Promise<unknown>;
     fetch(request: {
       maxWaitTime: number;
       minBytes: number;
@@ -36,6 +43,7 @@ declare module 'kafkajs/src/cluster/index.js' {
     addTargetTopic(topic: string): Promise<void>;
     refreshMetadata(): Promise<void>;
     findTopicPartitionMetadata(topic: string): { readonly partitionId: number; readonly leader: number }[];
+    findGroupCoordinator(group: { groupId: string }): Promise<Broker>;
     findBroker(node: { nodeId: number }): Promise<Broker>;
     fetchTopicsOffset(
       topics: { topic: string; partitions: { partition: number }[]; fromBeginning: boolean }[],
@@ -46,4 +54,13 @@ declare module 'kafkajs/src/cluster/index.js' {
 declare module 'kafkajs/src/network/socketFactory.js' {
   import type { ISocketFactory } from 'kafkajs';
   export default function socketFactory(): ISocketFactory;
+}
+
+declare module 'kafkajs/src/network/requestQueue/index.js' {
+  export default class RequestQueue {
+    readonly pending: readonly unknown[];
+    /** Unix ms; -1 where the broker never asked to slow down. */
+    readonly throttledUntil: number;
+    scheduleCheckPendingRequests(): void;
+  }
 }

@@ -4,7 +4,7 @@ import type { KafkaMessage } from 'kafkajs';
 import Cluster from 'kafkajs/src/cluster/index.js';
 import socketFactory from 'kafkajs/src/network/socketFactory.js';
 import { withDeadline } from './deadline.ts';
-import { backoff, brokerList, connectKafka, type KafkaContext } from './kafka-connect.ts';
+import { backoff, brokerList, connectKafka, persist, type KafkaContext } from './kafka-connect.ts';
 
 /** Records of one partition, in order. */
 export interface Page {
@@ -114,6 +114,16 @@ async function* readRange(cluster: Cluster, topic: string, range: Range): AsyncG
   }
 }
 
+/** A topic that was created a moment ago, or a broker that has just come back, may not serve at once. */
+const OPEN_BOUND_MS = 20_000;
+
+async function openRanges(cluster: Cluster, topic: string, from: ReadonlyMap<number, bigint>): Promise<Range[]> {
+  await withDeadline('connecting to Kafka', CALL_DEADLINE_MS, cluster.connect());
+  await withDeadline('finding a topic', CALL_DEADLINE_MS, cluster.addTargetTopic(topic));
+  await withDeadline('finding a topic', CALL_DEADLINE_MS, cluster.refreshMetadata());
+  return ranges(cluster, topic, from);
+}
+
 /** Reads each partition from `from` (else its beginning) to its end at the time of the call; ends by itself. */
 export async function* readTopic(
   context: KafkaContext,
@@ -122,9 +132,32 @@ export async function* readTopic(
 ): AsyncGenerator<Page> {
   const cluster = createCluster(context);
   try {
-    await withDeadline('connecting to Kafka', CALL_DEADLINE_MS, cluster.connect());
-    await withDeadline('finding a topic', CALL_DEADLINE_MS, cluster.addTargetTopic(topic));
-    for (const range of await ranges(cluster, topic, from)) yield* readRange(cluster, topic, range);
+    const found = await persist(`opening ${topic}`, context, OPEN_BOUND_MS, () => openRanges(cluster, topic, from));
+    for (const range of found) yield* readRange(cluster, topic, range);
+  } finally {
+    await cluster.disconnect();
+  }
+}
+
+/** Commits offsets of a group that has no members; the group is made where it is missing. */
+export async function commitOffset(
+  context: KafkaContext,
+  group: string,
+  topic: string,
+  at: { readonly partition: number; readonly offset: bigint },
+): Promise<void> {
+  const cluster = createCluster(context);
+  const commit = async (): Promise<void> => {
+    await cluster.connect();
+    const coordinator = await cluster.findGroupCoordinator({ groupId: group });
+    const partitions = [{ partition: at.partition, offset: String(at.offset) }];
+    const topics = [{ topic, partitions }];
+    await coordinator.offsetCommit({ groupId: group, groupGenerationId: -1, memberId: '', topics });
+  };
+  try {
+    await persist('committing an offset', context, OPEN_BOUND_MS, () =>
+      withDeadline('committing an offset', CALL_DEADLINE_MS, commit()),
+    );
   } finally {
     await cluster.disconnect();
   }

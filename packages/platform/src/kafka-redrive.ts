@@ -3,7 +3,7 @@ import type { KafkaMessage } from 'kafkajs';
 import type { KafkaContext } from './kafka-connect.ts';
 import { connectAdmin } from './kafka-log.ts';
 import { createProducer } from './kafka-producer.ts';
-import { readTopic } from './kafka-read.ts';
+import { commitOffset, readTopic } from './kafka-read.ts';
 import { revive } from './kafka-retry.ts';
 import { deadLetterTopic } from './kafka-topics.ts';
 
@@ -22,10 +22,7 @@ export async function redrive(context: KafkaContext, group: string, topic: strin
     const last = messages.at(-1);
     if (!last) return;
     await producer.sendRecords([{ topic, messages: messages.map(revive) }]);
-    const offset = String(BigInt(last.offset) + 1n);
-    await admin.use('committing moved letters', (a) =>
-      a.setOffsets({ groupId, topic: letters, partitions: [{ partition, offset }] }),
-    );
+    await commitOffset(context, groupId, letters, { partition, offset: BigInt(last.offset) + 1n });
     moved += messages.length;
   }
 
