@@ -67,6 +67,7 @@ export function httpPart(options: { app: Express; port: number; log: Logger; hot
       if (server.listening) await closeServer(server);
     },
     stop: () => {
+      server.close();
       server.closeAllConnections();
       return Promise.resolve();
     },
@@ -84,15 +85,24 @@ function tookRequest(hot: HotRoute, req: IncomingMessage, res: ServerResponse, l
   }
 }
 
+/** Resolves once every connection is closed; after DRAIN_MS it cuts what is left and resolves too. */
 async function closeServer(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  // A connection whose last answer went out before the drain falls idle without an event of ours: look again and again.
-  const sweep = setInterval(() => server.closeIdleConnections(), 50);
-  const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
-  try {
-    await closed;
-  } finally {
-    clearInterval(sweep);
-    clearTimeout(cut);
-  }
+  let sweep: NodeJS.Timeout | undefined;
+  let cut: NodeJS.Timeout | undefined;
+  await new Promise<void>((resolve) => {
+    server.close(() => {
+      resolve();
+    });
+    // A connection falls idle after its last answer without an event of ours: look again and again.
+    sweep = setInterval(() => {
+      server.closeIdleConnections();
+    }, 50);
+    // Resolves on its own, because upgraded connections (WebSocket) keep the server open and are their owner's to close.
+    cut = setTimeout(() => {
+      server.closeAllConnections();
+      resolve();
+    }, DRAIN_MS);
+  });
+  clearInterval(sweep);
+  clearTimeout(cut);
 }
