@@ -64,7 +64,7 @@ const REFUSALS: readonly (readonly [name: string, text: string, problem: RegExp]
     /^spec.items.0.price.amount: .* write 2/,
   ],
   [
-    'more than one namespace level',
+    'a name with capitals and spaces',
     stringify({ ...DOCUMENT, metadata: { name: 'Sneaker Drop' } }),
     /^metadata.name: use lower-case/,
   ],
