@@ -11,12 +11,15 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 /** Beside the generated client: the hash of what it was generated from. */
 const STAMP = '.source-hash';
 
-/** Every service that has a Prisma schema, as the path of its folder. */
-function servicesWithSchema(base) {
-  return readdirSync(join(base, 'services'), { withFileTypes: true })
+/** The fixture of the platform's own tests, then every service that has a Prisma schema: its folder and its client's. */
+function clients() {
+  const services = readdirSync(join(root, 'services'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
-    .map((entry) => join(base, 'services', entry.name))
-    .filter((service) => existsSync(join(service, 'prisma/schema.prisma')));
+    .map((entry) => join(root, 'services', entry.name))
+    .map((folder) => ({ folder, output: join(folder, 'src/generated/prisma') }));
+  const fixture = join(root, 'packages/platform/src/fixtures');
+  const all = [{ folder: fixture, output: join(fixture, 'generated/prisma') }, ...services];
+  return all.filter(({ folder }) => existsSync(join(folder, 'prisma/schema.prisma')));
 }
 
 function hashOf(files) {
@@ -26,7 +29,7 @@ function hashOf(files) {
 }
 
 /** Runs Prisma's CLI. Its schema engine is a download that `generate` does without; /bin/false keeps it from trying. */
-function runPrisma(service) {
+function runPrisma(folder) {
   const cli = join(root, 'node_modules/prisma/build/index.js');
   const env = {
     ...process.env,
@@ -35,31 +38,30 @@ function runPrisma(service) {
     CHECKPOINT_DISABLE: '1',
   };
   return new Promise((resolve, reject) => {
-    const options = { cwd: service, env, timeout: 120_000 };
+    const options = { cwd: folder, env, timeout: 120_000 };
     execFile(process.execPath, [cli, 'generate', '--no-hints'], options, (error, stdout, stderr) => {
-      if (error) reject(new Error(`prisma generate failed in ${relative(root, service)}:\n${stdout}${stderr}`));
+      if (error) reject(new Error(`prisma generate failed in ${relative(root, folder)}:\n${stdout}${stderr}`));
       else resolve();
     });
   });
 }
 
-/** Generates the client of one service into src/generated/prisma; false where it was up to date. */
-export async function generatePrisma(service) {
-  const schema = join(service, 'prisma/schema.prisma');
-  const stamp = join(service, 'src/generated/prisma', STAMP);
+/** Generates one client; false where it was up to date. */
+async function generatePrisma({ folder, output }) {
+  const stamp = join(output, STAMP);
   // Prisma's version and this file decide about the result as well.
-  const sources = [schema, join(root, 'node_modules/prisma/package.json'), fileURLToPath(import.meta.url)];
-  const hash = hashOf(sources);
+  const schema = join(folder, 'prisma/schema.prisma');
+  const hash = hashOf([schema, join(root, 'node_modules/prisma/package.json'), fileURLToPath(import.meta.url)]);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return false;
-  await runPrisma(service);
+  await runPrisma(folder);
   writeFileSync(stamp, hash);
   return true;
 }
 
 /** All that is generated. Clients are not committed: there is nothing of them to verify but that they can be made. */
 export async function generate({ verify = false } = {}) {
-  for (const service of servicesWithSchema(root)) {
-    if (await generatePrisma(service)) console.log(`generated the Prisma client of ${relative(root, service)}`);
+  for (const client of clients()) {
+    if (await generatePrisma(client)) console.log(`generated the Prisma client of ${relative(root, client.folder)}`);
   }
   const lua = join(root, 'scripts/generate-lua.mjs');
   if (existsSync(lua)) {
