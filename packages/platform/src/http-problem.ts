@@ -1,5 +1,5 @@
 /** Problem documents (RFC 9457): every error a caller can see, in one form. */
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ERRORS, SaleError, type ProblemMembers } from '@flashsale/sale';
 import type { z } from 'zod';
 import { DeadlineError } from './deadline.ts';
@@ -64,6 +64,11 @@ export function toSaleError(error: unknown): SaleError {
   if (status === 413) return new SaleError('payload_too_large', 'The request body is too large.');
   if (status === 415) return new SaleError('unsupported_media_type', 'This media type is not taken here.');
   return new SaleError('internal_error', 'The error was logged; its correlation id is in X-Correlation-Id.');
+}
+
+/** The path a caller asked for, without the query: that may hold what is nobody's business. */
+export function pathOf(req: IncomingMessage & { readonly originalUrl?: string }): string {
+  return (req.originalUrl ?? req.url ?? '/').split('?', 1)[0] ?? '/';
 }
 
 /** Parses what a caller sent; throws SaleError('invalid_request') that names each field and what it should be. */

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { once } from 'node:events';
 import type { Express } from 'express';
 import type { Logger } from './log.ts';
-import { sendProblem, toSaleError } from './http-problem.ts';
+import { pathOf, sendProblem, toSaleError } from './http-problem.ts';
 import { portOf } from './run-admin.ts';
 import type { Part } from './run.ts';
 
@@ -79,8 +79,9 @@ function tookRequest(hot: HotRoute, req: IncomingMessage, res: ServerResponse, l
     return hot(req, res);
   } catch (error) {
     const problem = toSaleError(error);
-    if (problem.status >= 500) log.error({ err: error, method: req.method, path: req.url }, 'the hot route failed');
-    sendProblem(res, problem, req.url);
+    const path = pathOf(req);
+    if (problem.code === 'internal_error') log.error({ err: error, method: req.method, path }, 'the hot route failed');
+    sendProblem(res, problem, path);
     return true;
   }
 }

@@ -6,7 +6,7 @@ import type { ErrorRequestHandler, Express, Request, RequestHandler } from 'expr
 import { hasBody, isJson, readJson } from './http-body.ts';
 import { correlationIdOf } from './http-correlation.ts';
 import { allowedMethods } from './http-methods.ts';
-import { sendProblem, toSaleError } from './http-problem.ts';
+import { pathOf, sendProblem, toSaleError } from './http-problem.ts';
 import { withCorrelationId, type Logger } from './log.ts';
 
 export { Router } from 'express';
@@ -15,7 +15,7 @@ export { readJson } from './http-body.ts';
 export { HttpError, internalClient, type InternalClient } from './http-client.ts';
 export { correlationIdOf } from './http-correlation.ts';
 export { identityOf, requireIdentity } from './http-identity.ts';
-export { parseInput, sendProblem, toSaleError, type Problem } from './http-problem.ts';
+export { parseInput, pathOf, sendProblem, toSaleError, type Problem } from './http-problem.ts';
 export { httpPart, type HotRoute, type HttpPart } from './http-server.ts';
 
 /**
@@ -110,9 +110,4 @@ function refuseBody(req: Request): void {
     },
     set: (body: unknown) => Object.defineProperty(req, 'body', { configurable: true, writable: true, value: body }),
   });
-}
-
-/** The path a caller asked for, without the query: that may hold what is nobody's business. */
-function pathOf(req: Request): string {
-  return req.originalUrl.split('?', 1)[0] ?? '/';
 }
