@@ -45,6 +45,7 @@ class Connection implements RedisConnection {
   readonly #client: Redis | Cluster;
   #lostAt: number | undefined = Date.now();
   #pending = 0;
+  #stopped = false;
 
   constructor(url: string, log: Logger) {
     this.#client = open(url);
@@ -74,7 +75,7 @@ class Connection implements RedisConnection {
   };
 
   async #send<T>(name: string, args: readonly (string | number)[]): Promise<T> {
-    if (this.#pending >= MAX_PENDING || (this.#lostAt !== undefined && Date.now() - this.#lostAt > GRACE_MS)) {
+    if (this.#pending >= MAX_PENDING || this.#isAway()) {
       throw new SaleError('try_again_later', 'The stock cannot be reached right now');
     }
     this.#pending++;
@@ -87,8 +88,12 @@ class Connection implements RedisConnection {
     }
   }
 
+  #isAway(): boolean {
+    return this.#stopped || (this.#lostAt !== undefined && Date.now() - this.#lostAt > GRACE_MS);
+  }
+
   ready(): boolean {
-    return this.#client.status === 'ready';
+    return this.#client.status === 'ready' && !this.#stopped;
   }
 
   async start(): Promise<void> {
@@ -101,6 +106,7 @@ class Connection implements RedisConnection {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     await this.subscriber.stop();
     await withDeadline('redis quit', STOP_MS, this.#client.quit()).catch(() => 'gone already');
     this.#client.disconnect();

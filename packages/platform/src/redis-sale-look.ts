@@ -100,12 +100,12 @@ async function borrow(
       return { moved: Math.max(moved, here), held };
     } else if (totalFree(looks) >= quantity) {
       moved += await fetchUnits(redis, sale, at, { from: fullestBut(at.shard, looks), least: quantity - here });
-    } else if (sameChanges(before, looks)) {
+    } else if (totalFree(before) < quantity && sameChanges(before, looks)) {
       // Double collect: twice there were too few, nothing was added, lent or received in between, and reservations
       // only take units away; so at the instant between the two reads there were too few.
       return { moved: 0, held };
     }
-    before = open.length === 0 && totalFree(looks) < quantity ? looks : [];
+    before = looks;
   }
   throw new SaleError('try_again_later', 'The stock is moving too fast to be counted');
 }
