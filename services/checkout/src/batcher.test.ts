@@ -166,7 +166,7 @@ test('units that are always gone again end in unavailable, not in a loop', async
     },
   });
   assert.equal((await submit().outcome).code, 'unavailable');
-  assert.equal(borrows, 8);
+  assert.equal(borrows, 16);
 });
 
 test('sold out is asked once and answered from memory, but never to a purchase that has its unit', async () => {

@@ -6,7 +6,15 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { withDeadline } from '@flashsale/platform/deadline';
 import type { Logger } from '@flashsale/platform/log';
-import type { PublishedSale, ReserveAnswer, ReserveRequest, SaleError, SaleStore, ShardItem } from '@flashsale/sale';
+import type {
+  BorrowAnswer,
+  PublishedSale,
+  ReserveAnswer,
+  ReserveRequest,
+  SaleError,
+  SaleStore,
+  ShardItem,
+} from '@flashsale/sale';
 import type { Admitted } from './admitted.ts';
 import { batchSize, queued } from './metrics.ts';
 import type { ListedItem } from './sale-directory.ts';
@@ -63,13 +71,15 @@ const LEAST_MS = 50;
 const FIRST_SHARE = 0.55;
 /** A call that fails at once is tried again only after this, in ms: the connection needs a moment. */
 const BREATH_MS = 40;
-/** Borrowed units may be gone before they are reserved; after so many rounds the buyer is asked to come again. */
-const MAX_ROUNDS = 8;
+/** Units borrowed here may be lent to another process before they are reserved; after so many rounds: come again. */
+const MAX_ROUNDS = 16;
 const UNAVAILABLE = { code: 'unavailable' } as const;
 
 export class Batcher {
   readonly #options: BatcherOptions;
   readonly #lanes = new WeakMap<ShardItem, Lane>();
+  /** The last borrow of each item, under way or done: shards that borrow at once take each other's units away. */
+  readonly #borrows = new WeakMap<ListedItem, Promise<void>>();
   #marked: Lane[] = [];
   #waiting = 0;
   readonly #flush = (): void => {
@@ -211,38 +221,49 @@ export class Batcher {
     return undefined;
   }
 
-  /** Borrows for the purchases that found the shard empty, until there are none. One borrow a lane at a time. */
+  /** Borrows for the purchases that found the shard empty, until there are none. One borrow an item at a time. */
   async #feed(lane: Lane): Promise<void> {
     lane.borrowing = true;
     while (lane.hungry.length > 0) {
-      const purchases = lane.hungry.filter((purchase) => !this.#answerFromMemory(purchase));
-      lane.hungry = [];
-      if (purchases.length > 0) await this.#borrow(lane, purchases);
+      const turn = (this.#borrows.get(lane.item) ?? Promise.resolve()).then(() => this.#borrowFor(lane));
+      this.#borrows.set(lane.item, turn);
+      await turn;
     }
     lane.borrowing = false;
     this.#dispatch(lane);
   }
 
-  async #borrow(lane: Lane, purchases: readonly Purchase[]): Promise<void> {
-    const { store, soldOut, log } = this.#options;
+  async #borrowFor(lane: Lane): Promise<void> {
+    const purchases = lane.hungry.filter((purchase) => !this.#answerFromMemory(purchase));
+    lane.hungry = [];
+    if (purchases.length === 0) return;
+    const { soldOut } = this.#options;
     const quantity = Math.min(...purchases.map(({ request }) => request.quantity));
-    const left = Math.min(...purchases.map(({ deadline }) => deadline)) - performance.now();
     const question = soldOut.ask();
-    let answer;
-    try {
-      answer = await withDeadline('borrow', Math.max(left, 1), store.borrow(lane.item.sale, lane.at, quantity));
-    } catch (error) {
-      log.warn({ err: error, sale: lane.at.sale, shard: lane.at.shard }, 'borrow failed');
+    const answer = await this.#borrow(lane, quantity, Math.min(...purchases.map(({ deadline }) => deadline)));
+    if (!answer) {
       for (const purchase of purchases) this.#answer(purchase, UNAVAILABLE);
-      return;
-    }
-    if (answer.moved > 0) {
+    } else if (answer.moved === 0) {
+      const error = soldOut.remember(lane.item, quantity, answer.held, question);
+      for (const purchase of purchases) this.#answer(purchase, { code: 'soldOut', error });
+    } else {
+      // They are sent before another shard's borrow is, on the same connection: nobody here takes the units away.
+      soldOut.forget(lane.item);
       lane.queue = [...purchases, ...lane.queue];
       this.#dispatch(lane);
-      return;
     }
-    const error = soldOut.remember(lane.item, quantity, answer.held, question);
-    for (const purchase of purchases) this.#answer(purchase, { code: 'soldOut', error });
+  }
+
+  async #borrow(lane: Lane, quantity: number, deadline: number): Promise<BorrowAnswer | undefined> {
+    const { store, log } = this.#options;
+    const left = deadline - performance.now();
+    if (left < LEAST_MS) return undefined;
+    try {
+      return await withDeadline('borrow', left, store.borrow(lane.item.sale, lane.at, quantity));
+    } catch (error) {
+      log.warn({ err: error, sale: lane.at.sale, shard: lane.at.shard }, 'borrow failed');
+      return undefined;
+    }
   }
 
   #answer(purchase: Purchase, outcome: Outcome): void {
