@@ -33,6 +33,9 @@ export const STOP_ORDER: readonly (readonly string[])[] = [
   ['redis'],
 ];
 
+/** What a test buyer can spend, in minor units: 1,000.00. */
+const TEST_BUYER_CREDIT_MINOR = '100000';
+
 /** Services with a database of their own. */
 export const DATABASES = ['identity', 'payments', 'orders'] as const;
 
@@ -88,7 +91,10 @@ export function servicePlans(dataDir: string, ports: Ports, infra: Infra): Servi
     plan('storefront', ['redis']),
     plan('orders', ['postgres', 'kafka', 'redis', ...signedIn], database('orders')),
     {
-      ...plan('payments', ['postgres', 'kafka', 'redis', ...signedIn], database('payments')),
+      ...plan('payments', ['postgres', 'kafka', 'redis', ...signedIn], {
+        ...database('payments'),
+        OPENING_CREDIT_MINOR: TEST_BUYER_CREDIT_MINOR,
+      }),
       workload: { kind: 'Deployment', name: 'payments' },
     },
     plan('checkout', ['kafka', 'redis', ...signedIn]),
