@@ -2,7 +2,7 @@
 // `--verify` fails where a committed generated file is not what its source says. Skips what has not changed.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -58,16 +58,26 @@ async function generatePrisma({ folder, output }) {
   return true;
 }
 
+/** The typed callers of the Lua scripts, which are committed. Making them loads a formatter: skipped where nothing changed. */
+async function generateScripts(verify) {
+  const generator = join(root, 'scripts/generate-lua.mjs');
+  const folder = join(root, 'packages/sale/src/lua');
+  const stamp = join(root, 'node_modules/.cache/flashsale/lua-hash');
+  const hash = () => hashOf([generator, ...readdirSync(folder).map((name) => join(folder, name))]);
+  if (!verify && existsSync(stamp) && readFileSync(stamp, 'utf8') === hash()) return;
+  const { generateLua } = await import(pathToFileURL(generator).href);
+  await generateLua({ verify });
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, hash());
+}
+
 /** All that is generated. Clients are not committed: there is nothing of them to verify but that they can be made. */
 export async function generate({ verify = false } = {}) {
-  for (const client of clients()) {
+  const made = async (client) => {
     if (await generatePrisma(client)) console.log(`generated the Prisma client of ${relative(root, client.folder)}`);
-  }
-  const lua = join(root, 'scripts/generate-lua.mjs');
-  if (existsSync(lua)) {
-    const { generateLua } = await import(pathToFileURL(lua).href);
-    await generateLua({ verify });
-  }
+  };
+  await Promise.all(clients().map(made));
+  await generateScripts(verify);
 }
 
 if (process.argv[1] && pathToFileURL(process.argv[1]).href === import.meta.url) {

@@ -13,6 +13,7 @@ export interface KafkaContext {
 
 /** Said by kafkajs about a choice made on purpose: a bounded send, and duplicates that consumers recognise. */
 const EXPECTED = /Limiting retries for the idempotent producer/;
+const CONNECTING = new Set(['Connection', 'BrokerPool']);
 
 /**
  * kafkajs sets a timer after every answer to look at its queue again, with a negative delay where nothing is
@@ -29,9 +30,11 @@ mendQueueTimer();
 
 function writeLog(log: Logger, { namespace, log: { message, ...details } }: LogEntry): void {
   if (EXPECTED.test(message)) return;
-  // Its errors are retried by kafkajs or by us; what is final reaches the caller as an exception.
+  // Its errors are retried by kafkajs or by us; what is final reaches the caller as an exception. While Kafka is
+  // away every attempt to connect fails: that is told once by those who wait for it.
+  const level = CONNECTING.has(namespace) ? 'debug' : 'warn';
   const { broker, groupId, error } = details;
-  log.warn({ kafkajs: namespace, broker, groupId, error }, message);
+  log[level]({ kafkajs: namespace, broker, groupId, error }, message);
 }
 
 /**
