@@ -22,6 +22,12 @@ function clients() {
   return all.filter(({ folder }) => existsSync(join(folder, 'prisma/schema.prisma')));
 }
 
+/** Every file below a folder, always in the same order. */
+function filesIn(folder) {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return entries.map((entry) => join(entry.parentPath, entry.name)).sort();
+}
+
 function hashOf(files) {
   const hash = createHash('sha256');
   for (const file of files) hash.update(readFileSync(file));
@@ -63,7 +69,7 @@ async function generateScripts(verify) {
   const generator = join(root, 'scripts/generate-lua.mjs');
   const folder = join(root, 'packages/sale/src/lua');
   const stamp = join(root, 'node_modules/.cache/flashsale/lua-hash');
-  const hash = () => hashOf([generator, ...readdirSync(folder).map((name) => join(folder, name))]);
+  const hash = () => hashOf([generator, ...filesIn(folder)]);
   if (!verify && existsSync(stamp) && readFileSync(stamp, 'utf8') === hash()) return;
   const { generateLua } = await import(pathToFileURL(generator).href);
   await generateLua({ verify });

@@ -67,8 +67,9 @@ test('a failed record goes to the next step, and after the last to the dead lett
     assert.ok(batch);
     topics.push(batch.topic);
     const record = batch.messages[0];
-    assert.deepEqual(record?.value, message.value);
-    message = messageOf(message.value, { ...record?.headers });
+    assert.ok(record);
+    assert.deepEqual(record.value, message.value);
+    message = messageOf(message.value, { ...record.headers });
     const delay = RETRY_STEPS[round]?.delayMs;
     assert.equal(dueAt(message), delay === undefined ? 0 : NOW + delay);
   }
