@@ -24,6 +24,8 @@ export interface PlatformOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Its services; the product's own where absent. */
   readonly services?: (dataDir: string, ports: Ports, infra: Infra) => readonly ServicePlan[];
+  /** Databases they need; those of the product where absent. */
+  readonly databases?: readonly string[];
 }
 
 interface Unit {
@@ -120,7 +122,8 @@ export class Platform {
   #prepareDatabases(infra: Infra): Promise<void> {
     const ready = this.#started.get('postgres') ?? Promise.resolve();
     const prepared = ready.then(async () => {
-      for (const name of DATABASES) await ensureDatabase(databaseUrl(infra.postgresUrl, name));
+      for (const name of this.#options.databases ?? DATABASES)
+        await ensureDatabase(databaseUrl(infra.postgresUrl, name));
     });
     prepared.catch(() => undefined);
     return prepared;
@@ -143,7 +146,7 @@ export class Platform {
       adminPort,
       onState: this.#report.onState,
       launch: (replica, signal) => {
-        const own = { PORT: String(replica.port), ADMIN_PORT: String(replica.adminPort) };
+        const own = { PORT: String(replica.port), ADMIN_PORT: String(replica.adminPort), SERVER_ID: replica.name };
         return launchService({ ...replica, entry, env: { ...env, ...own }, dataDir }, signal);
       },
     });
