@@ -58,10 +58,13 @@ test('closes idle connections at once and busy ones after their answer', async (
   const drained = part.drain?.();
   await idleClosed;
   assert.equal(busy.closed, false);
+  const from = performance.now();
   res.end('late but whole');
   assert.match(await answerTo(busy), /late but whole/);
   await busyClosed;
   await drained;
+  // Long before the drain's own limit, which would close it, too.
+  assert.ok(performance.now() - from < 5_000);
 });
 
 test('tells a client that goes on asking to close', async () => {

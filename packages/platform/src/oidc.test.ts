@@ -233,7 +233,10 @@ test('a withdrawn key is forgotten after a while, without a wait for any caller'
   provider.keys = [second];
   mock.timers.tick(600_001);
   const old = token();
+  const asked = once(server, 'request');
   assert.equal((it.verify(old) as Identity).buyer.id, 'ann');
+  await asked;
+  // Shares the fetch that is under way.
   await it.warm();
   assert.equal((it.verify(token({}, {}, second)) as Identity).buyer.id, 'ann');
   await refused('unauthenticated', token({ sub: 'eve' }), it);
