@@ -78,6 +78,7 @@ export interface SaleStore {
   /**
    * Moves free units from the fullest other shard into `at`. Linearizable about emptiness: `moved: 0`
    * means that at one instant during the call no shard had `quantity` free units and none were in transit.
+   * The same purchase may have been admitted through another process meanwhile: reserve once more before "sold out".
    */
   borrow(sale: PublishedSale, at: ShardItem, quantity: number): Promise<BorrowAnswer>;
 
