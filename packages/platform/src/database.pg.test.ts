@@ -125,6 +125,16 @@ test('a violated constraint is named, through the client, raw statements and tra
   await assert.rejects(db.$queryRaw`select 1 / 0`, (error) => violatedConstraint(error) === undefined);
 });
 
+test('a check is named by messages in other languages too', () => {
+  const german = 'neue Zeile für Relation »stock« verletzt Check-Constraint »units_not_negative«';
+  const french =
+    'la nouvelle ligne de la relation « stock » viole la contrainte de vérification « units_not_negative »';
+  for (const originalMessage of [german, french]) {
+    const error = { meta: { driverAdapterError: { cause: { originalCode: '23514', originalMessage } } } };
+    assert.equal(violatedConstraint(error), 'units_not_negative');
+  }
+});
+
 test('arrays bind to unnest as they are, also with nulls, quotes and large numbers', async () => {
   const texts = ['plain', 'with "quotes"', 'a,b{}\\', 'null', '', null];
   const rows = await db.$queryRaw<{ value: string | null }[]>`select * from unnest(${texts}::text[]) as t(value)`;

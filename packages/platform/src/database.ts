@@ -71,8 +71,8 @@ export function openDatabase<C extends PrismaBase>(Client: PrismaClientClass<C>,
   });
 }
 
-/** PostgreSQL's message for a check says the name last; only the message reaches us through Prisma. */
-const QUOTED_LAST = /["«„“]([^"»“”]+)["»“”][^"»“”]*$/;
+/** Of a check only PostgreSQL's message reaches us through Prisma; in every language it names the constraint last, quoted. */
+const QUOTED = /["„“”«»]([^"„“”«»]+)["„“”«»]/g;
 
 interface DriverCause {
   readonly originalCode?: unknown;
@@ -97,5 +97,6 @@ export function violatedConstraint(error: unknown): string | undefined {
   const cause = driverCause(error);
   if (!cause || typeof cause.originalCode !== 'string' || !INTEGRITY.has(cause.originalCode)) return undefined;
   if (typeof cause.constraint?.index === 'string') return cause.constraint.index;
-  return typeof cause.originalMessage === 'string' ? QUOTED_LAST.exec(cause.originalMessage)?.[1] : undefined;
+  if (typeof cause.originalMessage !== 'string') return undefined;
+  return [...cause.originalMessage.matchAll(QUOTED)].at(-1)?.[1]?.trim();
 }

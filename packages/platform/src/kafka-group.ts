@@ -95,6 +95,7 @@ export class GroupMember implements Part {
     try {
       await consumer.connect();
       await consumer.subscribe({ topics: [...this.#options.topics], fromBeginning: true });
+      if (this.#stopping) throw new Error('stopped while joining');
       this.#consumer = consumer;
       await consumer.run({
         autoCommit: false,
@@ -116,8 +117,8 @@ export class GroupMember implements Part {
     this.#restart = setTimeout(() => {
       void dead.disconnect().catch(() => undefined);
       this.#join().catch((cause: unknown) => {
-        this.#consumer ??= dead;
-        this.#replace(this.#consumer, cause);
+        // Where it got as far as to run, its own crash event has seen to it.
+        this.#replace(dead, cause);
       });
     }, wait);
   }

@@ -32,8 +32,8 @@ export async function redrive(context: KafkaContext, group: string, topic: strin
       committed?.partitions.filter((p) => Number(p.offset) >= 0).map((p) => [p.partition, BigInt(p.offset)]),
     );
     for await (const { partition, messages } of readTopic(context, letters, from)) {
-      await move(partition, messages.slice(0, limit - moved));
       if (moved >= limit) break;
+      await move(partition, messages.slice(0, limit - moved));
     }
     return moved;
   } finally {
