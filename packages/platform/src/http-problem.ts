@@ -20,19 +20,11 @@ export function sendProblem(res: ServerResponse, error: Problem, instance?: stri
     res.destroy();
     return;
   }
-  const { status, title } = ERRORS[error.code];
+  const { status } = ERRORS[error.code];
   const members: ProblemMembers = retryable(error)
     ? { ...error.members, retryAfter: retryAfter(error) }
     : error.members;
-  const body = JSON.stringify({
-    type: `/docs/errors#${error.code}`,
-    title,
-    status,
-    detail: error.detail,
-    instance,
-    code: error.code,
-    ...members,
-  });
+  const body = problemDocument(error, members, instance);
   const headers: Record<string, string | number> = {
     'Content-Type': 'application/problem+json',
     'Cache-Control': 'no-store',
@@ -43,6 +35,20 @@ export function sendProblem(res: ServerResponse, error: Problem, instance?: stri
   if (status === 401) headers['WWW-Authenticate'] = 'Bearer';
   res.writeHead(status, headers);
   res.end(body);
+}
+
+/** The document as JSON, for a route that sends the same problem many times and keeps it. */
+export function problemDocument(error: Problem, members: ProblemMembers = error.members, instance?: string): string {
+  const { status, title } = ERRORS[error.code];
+  return JSON.stringify({
+    type: `/docs/errors#${error.code}`,
+    title,
+    status,
+    detail: error.detail,
+    instance,
+    code: error.code,
+    ...members,
+  });
 }
 
 function retryable(error: Problem): boolean {

@@ -15,7 +15,7 @@ export { readJson } from './http-body.ts';
 export { HttpError, internalClient, type InternalClient } from './http-client.ts';
 export { correlationIdOf } from './http-correlation.ts';
 export { identityOf, requireIdentity } from './http-identity.ts';
-export { parseInput, pathOf, sendProblem, toSaleError, type Problem } from './http-problem.ts';
+export { parseInput, pathOf, problemDocument, sendProblem, toSaleError, type Problem } from './http-problem.ts';
 export { httpPart, type HotRoute, type HttpPart } from './http-server.ts';
 
 /**

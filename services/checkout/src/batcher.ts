@@ -60,7 +60,7 @@ export interface BatcherOptions {
 
 export const MAX_BATCH = 128;
 /** One call under way and one behind it keep the connection busy; more would only make batches smaller. */
-const MAX_IN_FLIGHT = 2;
+const MAX_IN_FLIGHT = 1;
 /** As many ask whether a sold-out item still is, while the rest waits for what they hear. */
 const PROBE = 8;
 /** About 0.2 s of Redis' work: what waits longer would miss its time anyway. */

@@ -3,7 +3,7 @@
  * Everything that can be refused without Redis is; the rest goes into this tick's batch and is answered within a second.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { correlationIdOf, type HotRoute, sendProblem, toSaleError } from '@flashsale/platform/http';
+import { correlationIdOf, type HotRoute, toSaleError } from '@flashsale/platform/http';
 import type { Logger } from '@flashsale/platform/log';
 import { bearerToken, type Identity, type TokenVerifier } from '@flashsale/platform/oidc';
 import {
@@ -17,6 +17,7 @@ import {
 } from '@flashsale/sale';
 import type { Batcher, Outcome, Purchase } from './batcher.ts';
 import { countPurchase, latency } from './metrics.ts';
+import { sendHold, sendRefusal, type To } from './purchase-answer.ts';
 import {
   checkHeaders,
   idempotencyKey,
@@ -104,46 +105,48 @@ class Exchange implements Purchase {
     try {
       this.#sale = sale;
       const identity = this.#context.verifier.verify(bearerToken(this.#req.headers.authorization));
-      if (identity instanceof Promise) {
-        identity.then(this.#onIdentity, this.#onError);
-      } else {
-        this.#admit(identity);
-      }
+      if (identity instanceof Promise) void this.#later(identity);
+      else this.#admit(identity);
     } catch (error) {
-      this.#onError(error);
+      this.#fail(error);
     }
   }
 
-  readonly #onIdentity = (identity: Identity): void => {
+  async #later(identity: Promise<Identity>): Promise<void> {
     try {
-      this.#admit(identity);
+      this.#admit(await identity);
     } catch (error) {
-      this.#onError(error);
+      this.#fail(error);
     }
-  };
+  }
 
   #admit({ buyer }: Identity): void {
     const { headers } = this.#req;
     this.#key = idempotencyKey(headers['idempotency-key']);
     const listed = this.#context.directory.find(this.#sale);
     // Long before the opening, the answer needs neither the body nor Redis. Near it, the script decides.
-    if (this.#context.directory.clock.isSurelyBefore(listed.sale.opensAt)) throw listed.notOpen;
+    if (this.#context.directory.clock.isSurelyBefore(listed.sale.opensAt)) {
+      this.#refuse(listed.notOpen);
+      return;
+    }
     checkHeaders(headers['content-type'], headers['content-length']);
     readText(this.#req, (error, text) => {
-      if (error) this.#onError(error);
+      if (error) this.#refuse(error);
       else this.#onBody(text, listed, buyer);
     });
   }
 
   #onBody(text: string, listed: ListedSale, buyer: Buyer): void {
     try {
-      this.#purchase(text, listed, buyer);
+      const refusal = this.#purchase(text, listed, buyer);
+      if (refusal) this.#refuse(refusal);
     } catch (error) {
-      this.#onError(error);
+      this.#fail(error);
     }
   }
 
-  #purchase(text: string, listed: ListedSale, buyer: Buyer): void {
+  /** Returns what refuses it at once; what happens often is returned, since throwing costs microseconds. */
+  #purchase(text: string, listed: ListedSale, buyer: Buyer): SaleError | undefined {
     const { batcher, inFlight } = this.#context;
     const { item, quantity } = parseBody(text, listed);
     const { sale } = listed;
@@ -151,11 +154,12 @@ class Exchange implements Purchase {
     this.shard = homeShard(buyer.id, sale.warm.shards);
     const id = purchaseId(sale.name, this.shard, purchaseDigest(buyer.id, this.#key));
     this.request = { id, buyer, quantity, correlationId: this.#correlationId };
-    if (inFlight.has(id)) throw IN_FLIGHT;
+    if (inFlight.has(id)) return IN_FLIGHT;
     const soldOut = batcher.recallSoldOut(item, this.request);
-    if (soldOut) throw soldOut;
-    if (!batcher.submit(this)) throw OVERLOADED;
+    if (soldOut) return soldOut;
+    if (!batcher.submit(this)) return OVERLOADED;
     inFlight.add(id);
+    return undefined;
   }
 
   /** Called by the batcher, once for each time it was submitted. */
@@ -203,43 +207,24 @@ class Exchange implements Purchase {
 
   #accept(outcome: 'reserved' | 'replayed', hold: Hold): void {
     countPurchase(outcome);
-    const body = JSON.stringify({
-      id: hold.id,
-      sale: this.item.sale.name,
-      sku: hold.sku,
-      quantity: hold.quantity,
-      status: hold.status,
-      expiresAt: new Date(hold.expiresAt).toISOString(),
-    });
-    this.#res.writeHead(202, [
-      'Content-Type',
-      'application/json',
-      'Content-Length',
-      String(Buffer.byteLength(body)),
-      'Location',
-      `/api/v1/purchases/${hold.id}`,
-      'Cache-Control',
-      'no-store',
-      'X-Correlation-Id',
-      this.#correlationId,
-    ]);
-    this.#res.end(body);
+    sendHold(this.#to(), hold);
   }
 
-  readonly #onError = (error: unknown): void => {
+  #fail(error: unknown): void {
     const problem = toSaleError(error);
-    if (problem.status >= 500 && problem.code !== 'try_again_later') {
+    if (problem.code === 'internal_error') {
       this.#context.log.error({ err: error, correlationId: this.#correlationId }, 'purchase failed');
     }
     this.#refuse(problem);
-  };
+  }
 
   #refuse(problem: SaleError): void {
     countPurchase(problem.code);
-    this.#res.setHeader('X-Correlation-Id', this.#correlationId);
-    // What is left of a body that is too large is not read: the connection ends with the answer.
-    if (problem.code === 'payload_too_large') this.#res.setHeader('Connection', 'close');
-    sendProblem(this.#res, problem, `/api/v1/sales/${this.#sale}/purchases`);
+    sendRefusal(this.#to(), problem);
+  }
+
+  #to(): To {
+    return { res: this.#res, correlationId: this.#correlationId, sale: this.#sale };
   }
 }
 

@@ -1,0 +1,73 @@
+/** Writes the answers of the hot route: one head and one body each, with as little made anew as can be. */
+import type { ServerResponse } from 'node:http';
+import { problemDocument, sendProblem } from '@flashsale/platform/http';
+import { ERRORS, type ErrorCode, type Hold, type SaleError } from '@flashsale/sale';
+
+export interface To {
+  readonly res: ServerResponse;
+  readonly correlationId: string;
+  readonly sale: string;
+}
+
+/** Refusals that a whole crowd gets word for word: their document is written once and kept with the error. */
+const REPEATED: ReadonlySet<ErrorCode> = new Set(['sale_not_open', 'sold_out', 'limit_reached', 'sale_closed']);
+const documents = new WeakMap<SaleError, { readonly sale: string; readonly text: string }>();
+
+/** 202 with the hold as it is now. */
+export function sendHold({ res, correlationId, sale }: To, hold: Hold): void {
+  const body = JSON.stringify({
+    id: hold.id,
+    sale,
+    sku: hold.sku,
+    quantity: hold.quantity,
+    status: hold.status,
+    expiresAt: new Date(hold.expiresAt).toISOString(),
+  });
+  res.writeHead(202, [
+    'Content-Type',
+    'application/json',
+    'Content-Length',
+    String(Buffer.byteLength(body)),
+    'Location',
+    `/api/v1/purchases/${hold.id}`,
+    'Cache-Control',
+    'no-store',
+    'X-Correlation-Id',
+    correlationId,
+  ]);
+  res.end(body);
+}
+
+export function sendRefusal({ res, correlationId, sale }: To, error: SaleError): void {
+  if (!REPEATED.has(error.code) || res.headersSent) {
+    if (!res.headersSent) res.setHeader('X-Correlation-Id', correlationId);
+    // What is left of a body that is too large is not read: the connection ends with the answer.
+    if (error.code === 'payload_too_large') res.shouldKeepAlive = false;
+    sendProblem(res, error, instanceOf(sale));
+    return;
+  }
+  const body = documentOf(error, sale);
+  res.writeHead(ERRORS[error.code].status, [
+    'Content-Type',
+    'application/problem+json',
+    'Content-Length',
+    String(Buffer.byteLength(body)),
+    'Cache-Control',
+    'no-store',
+    'X-Correlation-Id',
+    correlationId,
+  ]);
+  res.end(body);
+}
+
+function documentOf(error: SaleError, sale: string): string {
+  const known = documents.get(error);
+  if (known?.sale === sale) return known.text;
+  const text = problemDocument(error, error.members, instanceOf(sale));
+  documents.set(error, { sale, text });
+  return text;
+}
+
+function instanceOf(sale: string): string {
+  return `/api/v1/sales/${sale}/purchases`;
+}
