@@ -89,6 +89,8 @@ async function keepPromises(scope: Scope, deps: OperatorDeps): Promise<void> {
     await ensureAllocated(scope, deps);
     await ensureStock(scope, deps, (changed) => save(changed, deps));
   }
+  // A status that was lost starts again from Scheduled; stock that has sold already is settled, not forgotten.
+  if (phase === 'Scheduled' && scope.status.epoch === 0) scope.inspection = await deps.store.inspect(scope.sale);
   if (phase === 'Open' || phase === 'Draining') await watchStock(scope, deps, (changed) => save(changed, deps));
   if (isFinal(phase)) await finish(scope, deps);
   await scale(scope, deps);

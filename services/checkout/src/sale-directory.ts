@@ -13,6 +13,8 @@ import {
 import { RedisClock } from './redis-clock.ts';
 
 const POLL_MS = 1_000;
+/** For how long the sales known before stay known after Redis lost what was published, in ms. */
+const KEEP_MS = 60_000;
 
 /** One item of a sale with all that the hot path would otherwise work out for each purchase. */
 export interface ListedItem {
@@ -58,6 +60,8 @@ export class SaleDirectory implements Part {
   #sales: ReadonlyMap<string, ListedSale> = new Map();
   /** Version of what is in `#sales`; undefined before the first load. */
   #version: number | undefined;
+  /** Until when (performance.now) sales that are not published any more are kept. */
+  #keepUntil = 0;
   #refreshing: Promise<void> | undefined;
   #unsubscribe: (() => Promise<void>) | undefined;
 
@@ -122,7 +126,10 @@ export class SaleDirectory implements Part {
     const version = await store.publishedVersion();
     if (version === this.#version) return;
     const published = await store.published();
-    this.#sales = new Map(published.map((sale) => [sale.name, listSale(sale)]));
+    // A version that went backwards: Redis lost its data. The sales have not ended; the operator publishes them again.
+    if (version < (this.#version ?? 0)) this.#keepUntil = performance.now() + KEEP_MS;
+    const kept = performance.now() < this.#keepUntil ? this.#sales : [];
+    this.#sales = new Map([...kept, ...published.map((sale): [string, ListedSale] => [sale.name, listSale(sale)])]);
     this.#version = version;
     onChanged();
   }

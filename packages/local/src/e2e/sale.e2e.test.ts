@@ -65,7 +65,7 @@ test('a sale drains and closes with a proof, and data survives down and up', { t
   const report = await platform.rush('short', 200);
   const closed = await platform.until('short', 'Closed', (status) => status.proof !== undefined, 60_000);
   assert.equal(closed.phase, 'Closed');
-  assert.deepEqual(closed.proof.problems, []);
+  assert.deepEqual(closed.proof?.problems, []);
   assert.equal(closed.proof.sold, report.sold);
   assert.equal(closed.conditions.find((condition) => condition.type === 'Reconciled')?.status, 'True');
 
