@@ -221,16 +221,22 @@ test('connections to a service are kept and used again', async () => {
   assert.equal(sockets.size, 1);
 });
 
-/** Opens a WebSocket-like upgrade by hand and reads until `until`. */
-async function upgrade(path: string, until: string): Promise<{ socket: Socket; text: string }> {
-  const socket = connect(Number(new URL(base).port), '127.0.0.1');
-  socket.write(
-    `GET ${path} HTTP/1.1\r\nHost: shop.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-User-Id: admin\r\n\r\n`,
-  );
-  let text = '';
-  while (!text.includes(until)) text += String(((await once(socket, 'data')) as [Buffer])[0]);
-  return { socket, text };
+/** A client that asks for an upgrade by hand. */
+class Upgrade {
+  readonly socket = connect(Number(new URL(base).port), '127.0.0.1');
+  text = '';
+  constructor(path: string) {
+    this.socket.on('data', (chunk: Buffer) => (this.text += String(chunk)));
+    const lines = ['Host: shop.test', 'Connection: Upgrade', 'Upgrade: websocket', 'X-User-Id: admin'];
+    this.socket.write(`GET ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`);
+  }
+  /** Everything heard so far, once it contains `end`. */
+  async until(end: string): Promise<string> {
+    while (!this.text.includes(end)) await once(this.socket, 'data');
+    return this.text;
+  }
 }
+const answerTo = (path: string): Promise<string> => new Upgrade(path).until('\r\n\r\n');
 
 test('an upgrade of the live path joins both ends; the end of one is the end of the other', async () => {
   let far: Socket | undefined;
@@ -240,21 +246,23 @@ test('an upgrade of the live path joins both ends; the end of one is the end of 
     ({ headers } = req);
     socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello');
     socket.on('data', (chunk: Buffer) => socket.write(`echo ${String(chunk)}`));
+    socket.on('end', () => socket.end());
   });
-  const { socket, text } = await upgrade('/api/v1/live?ticket=t', 'hello');
-  assert.match(text, /^HTTP\/1\.1 101 /);
+  const first = new Upgrade('/api/v1/live?ticket=t');
+  assert.match(await first.until('hello'), /^HTTP\/1\.1 101 /);
   assert.deepEqual(
     [headers['x-forwarded-host'], headers['x-user-id'], headers.upgrade],
     ['shop.test', undefined, 'websocket'],
   );
-  socket.write('ping');
-  assert.equal(String(((await once(socket, 'data')) as [Buffer])[0]), 'echo ping');
+  first.socket.write('ping');
+  await first.until('echo ping');
   const closed = once(far as Socket, 'close');
-  socket.destroy();
+  first.socket.destroy();
   await closed;
-  const second = await upgrade('/api/v1/live?ticket=t', 'hello');
+  const second = new Upgrade('/api/v1/live?ticket=t');
+  await second.until('hello');
   const ended = once(second.socket, 'close');
-  far.destroy();
+  (far as Socket).destroy();
   await ended;
 });
 
@@ -262,15 +270,16 @@ test('an upgrade that the service refuses, of another path, or one too many, is 
   upstream.once('upgrade', (_req, socket: Socket) =>
     socket.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n'),
   );
-  assert.match((await upgrade('/api/v1/live?ticket=t', '\r\n\r\n')).text, /^HTTP\/1\.1 401 /);
-  assert.match((await upgrade('/internal', '\r\n\r\n')).text, /^HTTP\/1\.1 404 /);
+  assert.match(await answerTo('/api/v1/live?ticket=t'), /^HTTP\/1\.1 401 /);
+  assert.match(await answerTo('/internal'), /^HTTP\/1\.1 404 /);
   upstream.once('upgrade', (_req, socket: Socket) => socket.destroy());
-  assert.match((await upgrade('/api/v1/live?ticket=t', '\r\n\r\n')).text, /^HTTP\/1\.1 503 [^]*Retry-After: \d/);
+  assert.match(await answerTo('/api/v1/live?ticket=t'), /^HTTP\/1\.1 503 [^]*Retry-After: \d/);
   upstream.on('upgrade', (_req, socket: Socket) =>
     socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello'),
   );
-  const open = [await upgrade('/api/v1/live', 'hello'), await upgrade('/api/v1/live', 'hello')];
-  assert.match((await upgrade('/api/v1/live', '\r\n\r\n')).text, /^HTTP\/1\.1 503 /);
+  const open = [new Upgrade('/api/v1/live'), new Upgrade('/api/v1/live')];
+  for (const client of open) await client.until('hello');
+  assert.match(await answerTo('/api/v1/live'), /^HTTP\/1\.1 503 /);
   for (const { socket } of open) socket.destroy();
 });
 

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 interface LivePage {
-  backoffMs(failures: number, random?: number): number;
-  hintMs(reason: string): number | undefined;
+  readonly backoffMs: (failures: number, random?: number) => number;
+  readonly hintMs: (reason: string) => number | undefined;
 }
 const { backoffMs, hintMs } = (await import(new URL('../public/live.js', import.meta.url).href)) as LivePage;
 

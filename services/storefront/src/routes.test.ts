@@ -64,7 +64,7 @@ test('no path that comes to /internal once it is normalised is routed', () => {
       const path = `/${pieces.join('')}`;
       const decoded = path
         .replace(/%2e/g, '.')
-        .replace(/%2f/g, '/')
+        .replace(/%2f|\\/g, '/')
         .replace(/\/{2,}/g, '/');
       const normal = new URL(decoded, 'http://x').pathname;
       if (normal.startsWith('/internal')) assert.equal(routeOf(path), undefined);

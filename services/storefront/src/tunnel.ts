@@ -72,6 +72,7 @@ export class Tunnels implements Part {
       socket.write(switching(answer));
       join(socket, head, far, farHead);
     });
+    upstream.end();
   }
 }
 
