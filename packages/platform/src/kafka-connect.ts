@@ -77,7 +77,8 @@ export async function persist<T>(
     } catch (error) {
       const wait = backoff(failures);
       if (Date.now() + wait > end) throw error;
-      context.log.warn({ err: error, failures }, `${what} failed, trying again`);
+      // The first failures are what a start beside Kafka's own start looks like.
+      context.log[failures > 3 ? 'warn' : 'debug']({ err: error, failures }, `${what} failed, trying again`);
       await sleep(wait);
     }
   }

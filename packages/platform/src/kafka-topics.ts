@@ -54,6 +54,10 @@ async function createMissing(context: KafkaContext, plans: readonly TopicPlan[])
       waitForLeaders: true,
       topics: missing.map(({ topic, partitions }) => ({ topic, numPartitions: partitions, replicationFactor: -1 })),
     });
+    // A leader that is named may not serve yet; a consumer that meets that joins its group again and again.
+    for (const { topic } of missing) {
+      await persist(`waiting for ${topic}`, context, START_BOUND_MS, () => admin.fetchTopicOffsets(topic));
+    }
   } finally {
     await admin.disconnect();
   }
