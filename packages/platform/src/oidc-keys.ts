@@ -1,12 +1,10 @@
 /** The signing keys of an OpenID provider: found by discovery, kept in memory, fetched again when a new key shows up. */
-import { createPublicKey, type JsonWebKey } from 'node:crypto';
+import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { SaleError } from '@flashsale/sale';
-import type { Algorithm } from 'fast-jwt';
+import type { Check } from './oidc-check.ts';
 
-/** Checks one token against one key; throws where it is not valid. */
-export type Check = (token: string) => Record<string, unknown>;
 /** A verifier for one key. */
-export type MakeCheck = (pem: string, algorithms: Algorithm[]) => Check;
+export type MakeCheck = (key: KeyObject, algorithms: readonly string[]) => Check;
 
 const FETCH_MS = 3_000;
 /** Least time between two fetches, so that made-up key ids cannot make us flood the provider. */
@@ -102,10 +100,9 @@ export class IssuerKeys {
   #checksOf(keys: readonly Jwk[]): Map<string, Check> {
     const checks = new Map<string, Check>();
     for (const key of keys) {
-      const algorithms = this.#algorithms.filter((alg) => fits(key, alg)) as Algorithm[];
+      const algorithms = this.#algorithms.filter((alg) => fits(key, alg));
       if (algorithms.length === 0) continue;
-      const pem = createPublicKey({ key, format: 'jwk' }).export({ type: 'spki', format: 'pem' }) as string;
-      checks.set(key.kid ?? '', this.#makeCheck(pem, algorithms));
+      checks.set(key.kid ?? '', this.#makeCheck(createPublicKey({ key, format: 'jwk' }), algorithms));
     }
     return checks;
   }

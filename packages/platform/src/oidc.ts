@@ -1,7 +1,7 @@
 /** Access tokens: signature, issuer, audience, times and type checked by the keys of an OpenID provider. */
 import { SaleError, type Buyer } from '@flashsale/sale';
-import { createVerifier } from 'fast-jwt';
-import { IssuerKeys, type Check } from './oidc-keys.ts';
+import { type Check, createCheck, headerOf, TokenRefused } from './oidc-check.ts';
+import { IssuerKeys } from './oidc-keys.ts';
 
 export interface Identity {
   readonly buyer: Buyer;
@@ -38,24 +38,14 @@ export function createTokenVerifier(options: {
   const { issuer, audience, algorithms = ['RS256', 'ES256'] } = options;
   for (const alg of algorithms)
     if (!SUPPORTED.has(alg)) throw new Error(`${alg} is not an algorithm to verify tokens with`);
-  const keys = new IssuerKeys(
-    issuer,
-    algorithms,
-    (key, allowed) =>
-      createVerifier({
-        key,
-        algorithms: allowed,
-        allowedIss: issuer,
-        allowedAud: audience,
-        clockTolerance: CLOCK_TOLERANCE_MS,
-        requiredClaims: ['iss', 'aud', 'exp', 'sub'],
-      }) as Check,
+  const keys = new IssuerKeys(issuer, algorithms, (key, allowed) =>
+    createCheck(key, { algorithms: allowed, issuer, audience, toleranceMs: CLOCK_TOLERANCE_MS }),
   );
   const remembered = new Map<string, Identity>();
 
   const verifyWith = (check: Check | undefined, token: string): Identity => {
     if (!check) throw refused('Its key is not known.');
-    const identity = identityFrom(checked(check, token));
+    const identity = identityFrom(refusing(() => check(token)));
     if (remembered.size >= REMEMBERED) remembered.delete(remembered.keys().next().value as string);
     remembered.set(token, identity);
     return identity;
@@ -92,38 +82,18 @@ function refused(why: string): SaleError {
 /** Checks type and key id of the header, unverified as it is: they only choose how to verify. */
 function keyIdOf(token: string): string | undefined {
   if (token.length > MAX_TOKEN) throw refused('It is too long.');
-  const header = parseHeader(token.slice(0, token.indexOf('.')));
-  const { typ, kid } = header;
+  const { typ, kid } = refusing(() => headerOf(token));
   // RFC 9068 section 4 wants at+jwt; Keycloak sends JWT.
   const type = typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : undefined;
   if (type !== 'at+jwt' && type !== 'jwt') throw refused('Its type is not that of an access token.');
   return typeof kid === 'string' ? kid : undefined;
 }
 
-function parseHeader(segment: string): { typ?: unknown; kid?: unknown } {
+function refusing<T>(work: () => T): T {
   try {
-    const header: unknown = JSON.parse(Buffer.from(segment, 'base64url').toString());
-    if (typeof header === 'object' && header !== null) return header;
-  } catch {
-    // Falls through: whatever is wrong with it, it is no token.
-  }
-  throw refused('It is not a JWT.');
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  FAST_JWT_EXPIRED: 'It has expired.',
-  FAST_JWT_INACTIVE: 'It is not valid yet.',
-  FAST_JWT_INVALID_ALGORITHM: 'Its algorithm is not accepted.',
-  FAST_JWT_INVALID_SIGNATURE: 'Its signature is not valid.',
-  FAST_JWT_MISSING_SIGNATURE: 'It is not signed.',
-  FAST_JWT_INVALID_CLAIM_VALUE: 'It was issued by or for someone else.',
-};
-
-function checked(check: Check, token: string): Record<string, unknown> {
-  try {
-    return check(token);
+    return work();
   } catch (error) {
-    throw refused(REASONS[(error as { code?: string }).code ?? ''] ?? 'It is not valid.');
+    throw error instanceof TokenRefused ? refused(error.message) : error;
   }
 }
 

@@ -1,0 +1,82 @@
+/**
+ * One token against one key: signature (RFC 7515), algorithms (RFC 7518), claims (RFC 7519).
+ * On node:crypto with the key parsed once: a library that takes PEM parses the key for each token, half of the cost.
+ */
+import { constants, type KeyObject, verify, type VerifyKeyObjectInput, type VerifyPublicKeyInput } from 'node:crypto';
+
+/** The claims of a token. Throws TokenRefused where it is not valid. */
+export type Check = (token: string) => Record<string, unknown>;
+
+/** The message is a sentence that the token's holder may read. */
+export class TokenRefused extends Error {}
+
+export interface Expected {
+  readonly algorithms: readonly string[];
+  readonly issuer: string;
+  readonly audience: string;
+  /** How far two clocks may differ, in ms. */
+  readonly toleranceMs: number;
+}
+
+export function createCheck(key: KeyObject, expected: Expected): Check {
+  const keys = new Map(expected.algorithms.map((algorithm) => [algorithm, verifyKey(key, algorithm)]));
+  return (token) => {
+    const { algorithm, input, payload, signature } = split(token);
+    const how = keys.get(algorithm);
+    if (!how) throw new TokenRefused('Its algorithm is not accepted.');
+    if (signature.length === 0) throw new TokenRefused('It is not signed.');
+    if (!verify(`sha${algorithm.slice(2)}`, input, how, signature))
+      throw new TokenRefused('Its signature is not valid.');
+    const claims = parseObject(payload);
+    checkClaims(claims, expected);
+    return claims;
+  };
+}
+
+/** The header of a token, unverified as it is. Throws TokenRefused where there is none. */
+export function headerOf(token: string): Record<string, unknown> {
+  return parseObject(token.slice(0, Math.max(token.indexOf('.'), 0)));
+}
+
+/** For RSASSA-PKCS1 the key as it is, which node:crypto checks quickest. */
+function verifyKey(key: KeyObject, algorithm: string): KeyObject | VerifyKeyObjectInput | VerifyPublicKeyInput {
+  if (algorithm.startsWith('ES')) return { key, dsaEncoding: 'ieee-p1363' };
+  if (!algorithm.startsWith('PS')) return key;
+  return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
+}
+
+function split(token: string): { algorithm: string; input: Buffer; payload: string; signature: Buffer } {
+  const first = token.indexOf('.');
+  const last = token.lastIndexOf('.');
+  if (first <= 0 || token.indexOf('.', first + 1) !== last) throw new TokenRefused('It is not a JWT.');
+  const { alg, crit } = headerOf(token);
+  // RFC 7515 section 4.1.11: what is marked critical and not understood makes a token invalid.
+  if (typeof alg !== 'string' || crit !== undefined) throw new TokenRefused('Its algorithm is not accepted.');
+  return {
+    algorithm: alg,
+    input: Buffer.from(token.slice(0, last), 'latin1'),
+    payload: token.slice(first + 1, last),
+    signature: Buffer.from(token.slice(last + 1), 'base64url'),
+  };
+}
+
+function checkClaims({ iss, aud, exp, nbf }: Record<string, unknown>, expected: Expected): void {
+  const now = Date.now();
+  const isFor = Array.isArray(aud) ? aud.includes(expected.audience) : aud === expected.audience;
+  if (iss !== expected.issuer || !isFor) throw new TokenRefused('It was issued by or for someone else.');
+  if (typeof exp !== 'number' || !Number.isFinite(exp)) throw new TokenRefused('It has no end.');
+  if (now >= exp * 1_000 + expected.toleranceMs) throw new TokenRefused('It has expired.');
+  if (nbf === undefined) return;
+  if (typeof nbf !== 'number' || now < nbf * 1_000 - expected.toleranceMs)
+    throw new TokenRefused('It is not valid yet.');
+}
+
+function parseObject(segment: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(segment, 'base64url').toString());
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {
+    // Falls through: whatever is wrong with it, it is no token.
+  }
+  throw new TokenRefused('It is not a JWT.');
+}
