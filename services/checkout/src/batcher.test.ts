@@ -98,7 +98,7 @@ test('a batch has its limit, calls in flight too, and what waits beyond the queu
   gate.resolve(undefined);
   const outcomes = await Promise.all(taken.map(({ outcome }) => outcome));
   assert.ok(outcomes.every(({ code }) => code === 'reserved'));
-  assert.equal(most, 2);
+  assert.equal(most, 1);
   assert.ok(sizes.every((size) => size <= MAX_BATCH));
   assert.equal(sizes.length, 8_192 / MAX_BATCH);
   assert.equal(batcher.waiting, 0);
@@ -135,7 +135,7 @@ test('a Redis that never answers leaves nobody waiting beyond the time of a purc
   const outcomes = await Promise.all(Array.from({ length: 600 }, () => submit({ budgetMs: 300 }).outcome));
   assert.ok(performance.now() - started < 300 + 200);
   assert.ok(outcomes.every(({ code }) => code === 'unavailable'));
-  assert.equal(calls, 4, 'two calls in flight, each tried twice; the rest had no time left');
+  assert.equal(calls, 2, 'one call in flight, tried twice; the rest had no time left');
   assert.equal(batcher.waiting, 0);
 });
 

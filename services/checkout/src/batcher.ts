@@ -59,7 +59,7 @@ export interface BatcherOptions {
 }
 
 export const MAX_BATCH = 128;
-/** One call under way and one behind it keep the connection busy; more would only make batches smaller. */
+/** While one call is under way the next batch gathers: one message to Redis, and one back, for more purchases. */
 const MAX_IN_FLIGHT = 1;
 /** As many ask whether a sold-out item still is, while the rest waits for what they hear. */
 const PROBE = 8;

@@ -21,7 +21,7 @@ export function sendHold({ res, correlationId, sale }: To, hold: Hold): void {
     sku: hold.sku,
     quantity: hold.quantity,
     status: hold.status,
-    expiresAt: new Date(hold.expiresAt).toISOString(),
+    expiresAt: isoTime(hold.expiresAt),
   });
   res.writeHead(202, [
     'Content-Type',
@@ -36,6 +36,17 @@ export function sendHold({ res, correlationId, sale }: To, hold: Hold): void {
     correlationId,
   ]);
   res.end(body);
+}
+
+let lastTime = 0;
+let lastIso = new Date(0).toISOString();
+/** The holds of a batch end at the same time, so it is mostly the one that was written last. */
+function isoTime(time: number): string {
+  if (time !== lastTime) {
+    lastIso = new Date(time).toISOString();
+    lastTime = time;
+  }
+  return lastIso;
 }
 
 export function sendRefusal({ res, correlationId, sale }: To, error: SaleError): void {
