@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { testRedis } from '@flashsale/local/testing';
-import type { PublishedSale, ShardItem } from '@flashsale/sale';
+import { encodeHold, type PublishedSale, type ShardItem } from '@flashsale/sale';
 import {
   callBorrowDone,
   callBorrowGive,
   callBorrowTake,
   callStageActivate,
   callStageBegin,
+  callStageHolds,
   callStageItem,
 } from '@flashsale/sale/scripts';
 import { quiet } from './redis-fixtures.ts';
@@ -132,6 +133,22 @@ test('a unit that comes back behind the reader is not taken for none', async () 
     },
   };
   assert.deepEqual(await createSaleStore(crossed).borrow(sale, at(sale, 0), 1), { moved: 1, held: 1 });
+});
+
+test('a chunk of holds that is staged twice counts once', async () => {
+  const sale = await warmSale(1, 5);
+  const keys = itemKeys(at(sale, 0));
+  const token = 't';
+  assert.equal(await callStageBegin(redis.run, keys, { epoch: 2, again: 1, token }), 0);
+  const item = { token, stock: 5, free: 5, perBuyer: 1, price: 1, currency: 'EUR' };
+  assert.equal(await callStageItem(redis.run, keys, item), 1);
+  const hold = { id: `${sale.name}.0.${'x'.repeat(22)}`, buyer: { id: 'b' }, sku: 'shoe', quantity: 1, expiresAt: 9 };
+  const each = [{ id: hold.id, text: encodeHold({ ...hold, status: 'reserved' }, 2) }];
+  for (let i = 0; i < 2; i++) assert.equal(await callStageHolds(redis.run, keys, { token }, each), 1);
+  assert.equal(await callStageHolds(redis.run, keys, { token: 'old' }, each), -9);
+  const window = { opensAt: 0, closesAt: sale.closesAt, state: 'open', holdForMs: 1, members: 0 };
+  assert.equal(await callStageActivate(redis.run, keys, { token, epoch: 2, holds: 1, ...window }), 1);
+  assert.deepEqual(await levelOf(sale), { stock: 5, free: 4, held: 1, sold: 0 });
 });
 
 test('an attempt to load that another took over is refused at each further step', async () => {

@@ -1,4 +1,5 @@
 /** Reads of stock over all shards of a sale: the borrowing of units between them, the inspection, and the scan of holds. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { decodeHold, keys, SaleError } from '@flashsale/sale';
 import type {
   BorrowAnswer,
@@ -31,7 +32,7 @@ export function lookingOf(redis: RedisConnection): Looking {
 /** One item of one shard at one instant. */
 interface Look extends StockLevel {
   readonly epoch: number;
-  /** Grows whenever units are added, lent or received. */
+  /** Grows whenever free units are added: returned, raised or received from another shard. */
   readonly changes: number;
   readonly outbox: number;
   /** `out:<to>:<sku>` → number:units, `in:<from>:<sku>` → number, `seq:…`. */
@@ -101,13 +102,22 @@ async function borrow(
     } else if (totalFree(looks) >= quantity) {
       moved += await fetchUnits(redis, sale, at, { from: fullestBut(at.shard, looks), least: quantity - here });
     } else if (totalFree(before) < quantity && sameChanges(before, looks)) {
-      // Double collect: twice there were too few, nothing was added, lent or received in between, and reservations
+      // Double collect: twice there were too few, nothing was added in between, and reservations and lending
       // only take units away; so at the instant between the two reads there were too few.
       return { moved: 0, held };
     }
     before = looks;
+    await standBack(round);
   }
   throw new SaleError('try_again_later', 'The stock is moving too fast to be counted');
+}
+
+/**
+ * Two borrowers who each need what the other has would take it from each other for ever: from the fourth round on, each
+ * waits at random, longer and longer, up to 20 ms, so that one of them gets through.
+ */
+async function standBack(round: number): Promise<void> {
+  if (round >= 3) await pause(Math.random() * Math.min(round, 20));
 }
 
 const totalFree = (looks: readonly Look[]): number => looks.reduce((sum, one) => sum + Math.max(one.free, 0), 0);

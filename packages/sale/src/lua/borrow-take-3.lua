@@ -27,7 +27,6 @@ end
 local units = math.min(tonumber(free), math.max(tonumber(ARGV[4]), math.ceil(free / 2)))
 if units <= 0 then return { 0, 0, 0 } end
 redis.call('HINCRBY', KEYS[2], 'free', -units)
-redis.call('HINCRBY', KEYS[2], 'changes', 1)
 local number = redis.call('HINCRBY', KEYS[3], 'seq:' .. pair, 1)
 redis.call('HSET', KEYS[3], 'out:' .. pair, number .. ':' .. units)
 return { 1, number, units }

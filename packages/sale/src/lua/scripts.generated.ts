@@ -60,8 +60,8 @@ export function callBorrowGive(
 
 const borrowTakeScript: Script = {
   name: 'borrowTake',
-  sha1: 'dab2dacf29455d6b4bbf7bc4d2fade938875569d',
-  text: "local epoch = redis.call('HGET', KEYS[1], 'epoch')\nlocal free = redis.call('HGET', KEYS[2], 'free')\nif not epoch or not free or redis.call('EXISTS', KEYS[3]) == 0 then return { -8, 0, 0 } end\nif epoch ~= ARGV[1] then return { -9, 0, 0 } end\nlocal pair = ARGV[3] .. ':' .. ARGV[2]\nlocal open = redis.call('HGET', KEYS[3], 'out:' .. pair)\nif open then\n  local number, units = string.match(open, '^(%d+):(%d+)$')\n  return { 1, tonumber(number), tonumber(units) }\nend\nlocal units = math.min(tonumber(free), math.max(tonumber(ARGV[4]), math.ceil(free / 2)))\nif units <= 0 then return { 0, 0, 0 } end\nredis.call('HINCRBY', KEYS[2], 'free', -units)\nredis.call('HINCRBY', KEYS[2], 'changes', 1)\nlocal number = redis.call('HINCRBY', KEYS[3], 'seq:' .. pair, 1)\nredis.call('HSET', KEYS[3], 'out:' .. pair, number .. ':' .. units)\nreturn { 1, number, units }",
+  sha1: '81dc71e57e7a5918c3b399d43c1a7d9a386351ec',
+  text: "local epoch = redis.call('HGET', KEYS[1], 'epoch')\nlocal free = redis.call('HGET', KEYS[2], 'free')\nif not epoch or not free or redis.call('EXISTS', KEYS[3]) == 0 then return { -8, 0, 0 } end\nif epoch ~= ARGV[1] then return { -9, 0, 0 } end\nlocal pair = ARGV[3] .. ':' .. ARGV[2]\nlocal open = redis.call('HGET', KEYS[3], 'out:' .. pair)\nif open then\n  local number, units = string.match(open, '^(%d+):(%d+)$')\n  return { 1, tonumber(number), tonumber(units) }\nend\nlocal units = math.min(tonumber(free), math.max(tonumber(ARGV[4]), math.ceil(free / 2)))\nif units <= 0 then return { 0, 0, 0 } end\nredis.call('HINCRBY', KEYS[2], 'free', -units)\nlocal number = redis.call('HINCRBY', KEYS[3], 'seq:' .. pair, 1)\nredis.call('HSET', KEYS[3], 'out:' .. pair, number .. ':' .. units)\nreturn { 1, number, units }",
 };
 /**
  * Takes free units out of a shard for another one, and notes them as on their way. One transfer at a time is open between
