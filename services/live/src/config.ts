@@ -8,6 +8,8 @@ const shape = {
   REDIS_URL: vars.REDIS_URL,
   OIDC_ISSUER: vars.OIDC_ISSUER,
   OIDC_AUDIENCE: vars.OIDC_AUDIENCE,
+  /** Where orders answers `/internal/purchases/{id}`. */
+  ORDERS_URL: z.url(),
   /** Names this process in presence and in its push channel; must differ from every other live server's. */
   SERVER_ID: z
     .string()

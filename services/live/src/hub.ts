@@ -1,9 +1,10 @@
 /** All connections of this server: who hears what. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { parsePurchaseId, type BroadcastMessage, type BuyerUpdate, type Hold } from '@flashsale/sale';
+import { parsePurchaseId, type BroadcastMessage, type BuyerUpdate } from '@flashsale/sale';
 import { Broadcasts } from './broadcasts.ts';
 import { Connection } from './connection.ts';
 import type { SharedBody } from './frame.ts';
+import type { PresentState } from './present.ts';
 
 /** Connections written to before others get a turn: about 12 ms. */
 const TURN = 1000;
@@ -11,8 +12,7 @@ const TURN = 1000;
 const LOOKUPS = 32;
 
 export interface HubOptions {
-  /** The hold of a purchase, from Redis. */
-  readonly hold: (id: string) => Promise<Hold | undefined>;
+  readonly presentState: PresentState;
   /** A look-up or a broadcast failed; nothing else depends on it. */
   readonly onError: (error: unknown) => void;
   /** A client was too slow and was dropped. */
@@ -63,22 +63,16 @@ export class Hub {
   /** Watches a purchase and sends its present state. To anyone but its buyer it does not exist. */
   async watch(connection: Connection, id: string): Promise<void> {
     const ref = parsePurchaseId(id);
-    const hold = ref && connection.buyer !== undefined ? await this.#options.hold(id) : undefined;
-    if (!ref || hold?.buyer.id !== connection.buyer || hold === undefined) {
+    const purchase = ref && connection.buyer !== undefined ? await this.#options.presentState(id) : undefined;
+    if (!ref || purchase === undefined || purchase.buyer !== connection.buyer) {
       connection.watched.delete(id);
       connection.send({ type: 'problem', code: 'purchase_not_found', purchase: id });
       return;
     }
     connection.watch(id);
-    connection.send({
-      type: 'purchase',
-      id,
-      sale: ref.sale,
-      sku: hold.sku,
-      quantity: hold.quantity,
-      status: hold.status,
-      expiresAt: new Date(hold.expiresAt).toISOString(),
-    });
+    const { sku, quantity, status, expiresAt } = purchase;
+    const until = expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() };
+    connection.send({ type: 'purchase', id, sale: ref.sale, sku, quantity, status, ...until });
   }
 
   /** After an interruption pushes may be missing: every watched purchase is looked up and sent again. */

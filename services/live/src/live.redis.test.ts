@@ -31,9 +31,19 @@ let redis: RedisConnection;
 let signals: Signals;
 let store: SaleStore;
 
-/** Discovery and keys, as a provider answers them. */
+/** What the ledger has, by purchase id. */
+const ledger = new Map<string, object>();
+
+/** Discovery and keys, as a provider answers them; and the ledger's look-up. */
 async function startProvider(): Promise<void> {
   provider = createServer((req, res) => {
+    const purchase = /^\/internal\/purchases\/(.+)$/.exec(req.url ?? '')?.[1];
+    if (purchase !== undefined) {
+      const entry = ledger.get(purchase);
+      res.statusCode = entry ? 200 : 404;
+      res.end(JSON.stringify(entry ?? {}));
+      return;
+    }
     const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'k', alg: 'RS256', use: 'sig' };
     const discovery = { issuer, jwks_uri: `${issuer}/jwks` };
     res.setHeader('Content-Type', 'application/json');
@@ -59,6 +69,7 @@ before(async () => {
     PORT: '0',
     REDIS_URL: url,
     OIDC_ISSUER: issuer,
+    ORDERS_URL: issuer,
     SERVER_ID: serverId,
     MAX_CONNECTIONS: '8',
     LIVE_ORIGINS: 'https://shop.example',
@@ -231,6 +242,24 @@ test('a watched purchase is sent at once, and to nobody but its buyer', async ()
   await Promise.all([own, other, anonymous].map((client) => client.close()));
 });
 
+test('a purchase is paid once the ledger says so, and is known when Redis has forgotten it', async () => {
+  const buyer = newName('payer');
+  const { id, sale } = await soldSale(buyer);
+  const client = await connect(buyer);
+  const ask = async (): Promise<unknown> => {
+    const { length } = client.heard;
+    watch(client, id);
+    return (await client.next((message) => message.seq > length && message.type === 'purchase'))['status'];
+  };
+  await store.settle({ sale: sale.name, shard: 0, sku: 'a' }, [{ id, epoch: 1 }]);
+  assert.equal(await ask(), 'reserved');
+  ledger.set(id, { id, sale: sale.name, sku: 'a', buyer, quantity: 1, status: 'paid' });
+  assert.equal(await ask(), 'paid');
+  await store.purge(sale);
+  assert.equal(await ask(), 'paid');
+  await client.close();
+});
+
 test('after the subscription was cut, registrations and watched purchases come again', async () => {
   const buyer = newName('reset');
   const { id, sale } = await soldSale(buyer);
@@ -238,6 +267,7 @@ test('after the subscription was cut, registrations and watched purchases come a
   watch(client, id);
   await client.next(({ type, status }) => type === 'purchase' && status === 'reserved');
   await store.settle({ sale: sale.name, shard: 0, sku: 'a' }, [{ id, epoch: 1 }]);
+  ledger.set(id, { id, sale: sale.name, sku: 'a', buyer, quantity: 1, status: 'paid' });
   await redis.command('DEL', keys.presence(buyer));
   await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
   await client.next(({ type, status }) => type === 'purchase' && status === 'paid');

@@ -1,5 +1,5 @@
 /** Builds the live service from its configuration. */
-import { httpPart, type HttpPart } from '@flashsale/platform/http';
+import { httpPart, internalClient, type HttpPart } from '@flashsale/platform/http';
 import type { Logger } from '@flashsale/platform/log';
 import { Counter, Gauge } from '@flashsale/platform/metrics';
 import { createTokenVerifier } from '@flashsale/platform/oidc';
@@ -8,6 +8,7 @@ import { loop, type Part } from '@flashsale/platform/run';
 import { createLiveApp } from './app.ts';
 import type { LiveConfig } from './config.ts';
 import { Hub } from './hub.ts';
+import { presentState } from './present.ts';
 import { LocalPresence } from './presence.ts';
 import { Sockets } from './sockets.ts';
 
@@ -15,6 +16,9 @@ import { Sockets } from './sockets.ts';
 const HEARTBEAT_MS = 20_000;
 /** Well within the time after which a registration runs out (90 s). */
 const PRESENCE_REFRESH_MS = 25_000;
+
+/** Longest look-up of a purchase in the ledger. */
+const LEDGER_MS = 2_000;
 
 let hubOfMetrics: Hub | undefined;
 const dropped = new Counter({ name: 'live_dropped_total', help: 'Clients dropped because they were too slow.' });
@@ -35,7 +39,11 @@ export function liveService(config: LiveConfig, log: Logger): { parts: readonly 
   const tickets = createTickets(redis);
   const shared = createPresence(redis, config.SERVER_ID);
   const presence = new LocalPresence(shared, onError);
-  const hub = new Hub({ hold: (id) => store.hold(id), onError, onDropped: () => dropped.inc() });
+  const hub = new Hub({
+    presentState: presentState((id) => store.hold(id), internalClient(config.ORDERS_URL, LEDGER_MS)),
+    onError,
+    onDropped: () => dropped.inc(),
+  });
   hubOfMetrics = hub;
   const verifier = createTokenVerifier({ issuer: config.OIDC_ISSUER, audience: config.OIDC_AUDIENCE });
   const app = createLiveApp({ log, verifier, issue: (subject) => tickets.issue(subject) });
