@@ -151,6 +151,8 @@ export class GroupMember implements Part {
   }
 
   #pause(payload: EachBatchPayload, ms: number): void {
+    // Nothing is fetched any more, and a timer would keep the process from ending.
+    if (this.#stopping) return;
     const resume = payload.pause();
     const timer = setTimeout(() => {
       this.#resumes.delete(timer);
