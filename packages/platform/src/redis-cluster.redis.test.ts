@@ -3,8 +3,24 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { freePorts } from '@flashsale/local/testing';
 import { saleStoreContract } from '@flashsale/sale/contract';
+import type { BroadcastMessage, Sale } from '@flashsale/sale';
+import { Redis } from 'ioredis';
 import { startCluster, quiet, underTest, type TestCluster } from './redis-fixtures.ts';
-import { connectRedis, createSignals, type RedisConnection } from './redis.ts';
+import { connectRedis, createSaleStore, createSignals, type RedisConnection } from './redis.ts';
+
+const SALE: Sale = {
+  name: '',
+  namespace: 'shop',
+  opensAt: 0,
+  closesAt: 1,
+  paused: false,
+  notReady: 'Delay',
+  items: [{ sku: 'shoe', title: 'Shoe', stock: 5, perBuyer: 1, price: { minor: 1, currency: 'EUR' } }],
+  holdForMs: 1,
+  membersOnly: false,
+  warm: { leadTimeMs: 0, shards: 8, cache: { ttlMs: 1, jitter: 0, pages: 0 } },
+  scale: [],
+};
 
 let cluster: Promise<TestCluster> | undefined;
 const connections: RedisConnection[] = [];
@@ -22,12 +38,33 @@ saleStoreContract('a Redis Cluster', async () => underTest(await connected(), (a
 
 test('a broadcast reaches every connection, whichever node it is on', { timeout: 30_000 }, async () => {
   const [one, two] = [createSignals(await connected()), createSignals(await connected())];
-  const { promise, resolve } = Promise.withResolvers<unknown>();
-  const end = await two.subscribe(resolve, () => undefined);
-  const message = { type: 'returned', sale: 'a', sku: 'b' } as const;
+  const { promise, resolve } = Promise.withResolvers<BroadcastMessage>();
+  const message = { type: 'returned', sale: 'of-this-test', sku: 'b' } as const;
+  // Broadcasts of the tests before may still be on their way between the nodes.
+  const end = await two.subscribe(
+    (heard) => heard.sale === message.sale && resolve(heard),
+    () => undefined,
+  );
   await one.broadcast(message);
   assert.deepEqual(await promise, message);
   await end();
+});
+
+test('nodes that forgot their scripts, or cut every connection, are asked again', { timeout: 30_000 }, async () => {
+  const redis = await connected();
+  const cut = async (...command: [string, ...string[]]): Promise<void> => {
+    for (const port of (await started()).ports) {
+      const client = new Redis({ port });
+      await client.call(...command);
+      client.disconnect();
+    }
+  };
+  const warm = () => createSaleStore(redis).warm({ ...SALE, name: `c${process.pid}-${Date.now().toString(36)}` }, 1);
+  assert.equal(await warm(), 1);
+  await cut('SCRIPT', 'FLUSH');
+  assert.equal(await warm(), 1);
+  await cut('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+  assert.equal(await warm(), 1);
 });
 
 after(async () => {

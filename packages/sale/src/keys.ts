@@ -2,9 +2,9 @@
 const tag = (sale: string, shard: number): string => `fs:{${sale}:${shard}}`;
 
 export const keys = {
-  /** Hash: epoch, opensAt, closesAt, state (open | paused | closed), holdForMs, membersOnly. */
+  /** Hash: epoch, opensAt, closesAt, state (open | paused | closed), holdForMs, membersOnly; token and staged epoch while it is loaded. */
   meta: (sale: string, shard: number): string => `${tag(sale, shard)}:meta`,
-  /** Hash of one item's counters: stock, free, held, sold, perBuyer, changes. */
+  /** Hash of one item: stock (this shard's share), free, held, sold, changes; perBuyer, price, currency. */
   item: (sale: string, shard: number, sku: string): string => `${tag(sale, shard)}:item:${sku}`,
   /** Who has units of an item: a bitmap by buyer number (perBuyer 1), and a hash of counts by buyer id. */
   buyerBits: (sale: string, shard: number, sku: string): string => `${tag(sale, shard)}:buyerbits:${sku}`,
@@ -17,7 +17,7 @@ export const keys = {
   outbox: (sale: string, shard: number): string => `${tag(sale, shard)}:outbox`,
   /** Bitmap by buyer number: who may buy in a members-only sale. */
   eligible: (sale: string, shard: number): string => `${tag(sale, shard)}:eligible`,
-  /** Hash: transfers between shards (borrow), by transfer id. */
+  /** Hash: transfers between shards (borrow): open ones, and the last number given and received a pair of shards. */
   transfers: (sale: string, shard: number): string => `${tag(sale, shard)}:transfers`,
   /** Hash: sale name → PublishedSale as JSON; and its version counter. */
   published: 'fs:sales',
