@@ -1,6 +1,7 @@
 /** Accounts: who may sign in. The e-mail is unique in lower case; the number is dense and kept for life. */
 import { randomUUID } from 'node:crypto';
 import { SaleError } from '@flashsale/sale';
+import { Attempts } from './attempts.ts';
 import type { PrismaClient } from './generated/prisma/client.ts';
 import type { Passwords } from './passwords.ts';
 
@@ -15,7 +16,10 @@ export interface Account {
 export interface Accounts {
   /** Throws SaleError `email_taken`, `try_again_later`. */
   register(email: string, password: string): Promise<Account>;
-  /** Undefined where e-mail and password do not belong together; it takes as long for an unknown e-mail. */
+  /**
+   * Undefined where e-mail and password do not belong together; it takes as long for an unknown e-mail.
+   * Throws SaleError `rate_limited` after too many failures, `try_again_later`.
+   */
   authenticate(email: string, password: string): Promise<Account | undefined>;
   find(id: string): Promise<Account | undefined>;
 }
@@ -36,6 +40,7 @@ const toAccount = (row: AccountRow): Account => ({
 });
 
 export function createAccounts(database: PrismaClient, passwords: Passwords): Accounts {
+  const attempts = new Attempts();
   return {
     async register(email, password) {
       const lower = email.toLowerCase();
@@ -52,9 +57,15 @@ export function createAccounts(database: PrismaClient, passwords: Passwords): Ac
     },
 
     async authenticate(email, password) {
-      const row = await database.account.findUnique({ where: { email: email.toLowerCase() } });
-      const matches = await passwords.verify(row?.passwordHash, password);
-      return row && matches ? toAccount(row) : undefined;
+      const lower = email.toLowerCase();
+      attempts.check(lower);
+      const row = await database.account.findUnique({ where: { email: lower } });
+      if (!(await passwords.verify(row?.passwordHash, password)) || !row) {
+        attempts.failed(lower);
+        return undefined;
+      }
+      attempts.succeeded(lower);
+      return toAccount(row);
     },
 
     async find(id) {

@@ -240,6 +240,18 @@ test('a wrong password, a code without its verifier and a stranger redirect are 
   assert.match(withoutPkce.headers.get('location') ?? '', /error=invalid_request/);
 });
 
+test('after many wrong passwords even the right one has to wait', async () => {
+  const email = newEmail();
+  await register(email);
+  const browser = new Browser();
+  const action = await openLogin(browser);
+  for (let i = 0; i < 10; i++) {
+    const wrong = await browser.submit(action, { email, password: `wrong-password-${i}`, act: 'login' });
+    assert.equal(wrong.status, 401);
+  }
+  assert.equal((await browser.submit(action, { email, password: PASSWORD, act: 'login' })).status, 429);
+});
+
 test('what a person typed comes back as text, never as markup', async () => {
   const browser = new Browser();
   const action = await openLogin(browser);
