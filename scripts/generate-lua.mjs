@@ -27,7 +27,7 @@ async function render() {
 }
 
 /** Reads one script: its name and key count from the file name, its interface from the header. */
-export async function parse(file) {
+async function parse(file) {
   const match = /^([a-z-]+)-(\d+)\.lua$/.exec(file);
   if (!match) throw new Error(`${file}: the name must end with the number of keys, like reserve-9.lua`);
   const source = await readFile(join(FOLDER, file), 'utf8');
