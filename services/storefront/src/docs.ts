@@ -32,15 +32,21 @@ ${operations.join('\n')}</main></body></html>
 
 function section(method: string, path: string, operation: Operation): string {
   const answers = Object.entries(operation.responses).map(
-    ([status, { description }]) => `<tr><th scope="row">${status}</th><td>${escape(description)}</td></tr>`,
+    ([status, { description }]) => `<tr><th scope="row">${status}</th><td>${prose(description)}</td></tr>`,
   );
   const parameters = (operation.parameters ?? []).map(
     ({ name, in: place, description }) =>
-      `<tr><th scope="row"><code>${escape(name)}</code> <span class="quiet">${place}</span></th><td>${escape(description)}</td></tr>`,
+      `<tr><th scope="row"><code>${escape(name)}</code> <span class="quiet">${place}</span></th><td>${prose(description)}</td></tr>`,
   );
-  const token = operation.security ? '<p class="quiet">With an access token.</p>' : '';
-  return `<section class="card"><h2><code>${method} ${escape(path)}</code></h2><p>${escape(operation.summary)}</p>${token}
+  const token = operation.security ? `<p class="quiet">${tokenText(operation.security)}</p>` : '';
+  return `<section class="card"><h2><code>${method} ${escape(path)}</code></h2><p>${prose(operation.summary)}</p>${token}
 ${table('Parameters', parameters)}${table('Answers', answers)}</section>`;
+}
+
+/** An empty requirement among the alternatives means: also without (OpenAPI 3.1, Operation Object). */
+function tokenText(alternatives: readonly object[]): string {
+  const optional = alternatives.some((alternative) => Object.keys(alternative).length === 0);
+  return optional ? 'With or without an access token.' : 'With an access token.';
 }
 
 function table(caption: string, rows: readonly string[]): string {
@@ -48,3 +54,5 @@ function table(caption: string, rows: readonly string[]): string {
 }
 
 const escape = (text: string): string => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/"/g, '&quot;');
+/** Descriptions mark code by backticks (CommonMark, as OpenAPI has it). */
+const prose = (text: string): string => escape(text).replace(/`([^`]+)`/g, '<code>$1</code>');
