@@ -2,12 +2,16 @@
 // The command `flashsale`: runs on the repo's own Node where the one that started it is too old for TypeScript.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import module from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const node = fileURLToPath(new URL('../../../node_modules/.bin/node', import.meta.url));
 
 if (Number(process.versions.node.split('.')[0]) >= 24) {
+  // Halves the time of a command; not under coverage, which it would make less exact.
+  const cache = new URL('../../../node_modules/.cache/flashsale/compiled', import.meta.url);
+  if (!process.env.NODE_V8_COVERAGE) module.enableCompileCache(fileURLToPath(cache));
   await import(main);
 } else if (!existsSync(node)) {
   console.error('flashsale needs Node 24: run `npm ci` in the repository first, it brings one along.');

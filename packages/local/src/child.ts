@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { isFree } from './ports.ts';
 import { endByPidFile, signalQuietly, writePidFile } from './pid.ts';
 
 const LOG_BYTES = 16 * 1024 * 1024;
@@ -12,6 +13,8 @@ export interface ChildOptions {
   readonly command: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
+  /** Where it will listen. It must be free: or another server would answer in its place when asked if it is ready. */
+  readonly port?: number;
   readonly logFile: string;
   readonly pidFile: string;
   /** Asks for an orderly end; also sent by the kernel if this process dies first. */
@@ -30,8 +33,8 @@ export interface Child {
   /** Undefined while it runs. */
   exit(): string | undefined;
   stop(): Promise<void>;
-  /** Sends a signal; no error where it is gone. */
-  signal(signal: NodeJS.Signals): void;
+  /** SIGKILL, and waits until it is gone: what a crash looks like. */
+  kill(): Promise<void>;
   /** The last lines of its log. */
   logTail(lines?: number): string;
 }
@@ -39,6 +42,9 @@ export interface Child {
 /** Starts the child. Ends a leftover of an earlier run (by the pid file) first. Throws where it cannot be started. */
 export async function startChild(options: ChildOptions): Promise<Child> {
   await endByPidFile(options.pidFile, options.stopSignal, options.stopMs);
+  if (options.port !== undefined && !(await isFree(options.port))) {
+    throw new Error(`${options.name} cannot start: port ${options.port} is in use`);
+  }
   mkdirSync(dirname(options.logFile), { recursive: true });
   const log = openLog(options.logFile);
   const [program = '', ...args] = withPrivileges(options);
@@ -74,8 +80,11 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     exited,
     exit: () => exit,
     stop,
-    signal: (signal) => {
-      if (exit === undefined) signalQuietly(pid, signal);
+    kill: async () => {
+      // Not the child itself, but this wait keeps the process alive.
+      child.ref();
+      if (exit === undefined) signalQuietly(pid, 'SIGKILL');
+      await exited;
     },
     logTail: (lines = 20) => tail(options.logFile, lines),
   };

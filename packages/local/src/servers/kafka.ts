@@ -11,6 +11,8 @@ import { aptInstall, cached, canUseApt, firstOf, runProgram, versionText, which 
 import type { RunningServer, ServerOptions } from './server.ts';
 
 const KAFKA = '4.4.0';
+/** Kafka logs through SLF4J 1.7 and leaves the binding to its user. */
+const LOG4J = '2.25.5';
 const OLDEST_JAVA = 17;
 const CLUSTER_ID = 'MkU3OEVBNTcwNTJENDM2Qk';
 const READY_MS = 90_000;
@@ -32,7 +34,7 @@ interface Installation {
 /** Java, Kafka's jars, a formatted empty log folder and the JVM's class archive, fetched and made where needed. */
 export async function ensureKafka(): Promise<Installation> {
   const java = await ensureJava();
-  const folder = await cached(`kafka-${KAFKA}`, async (draft) => {
+  const folder = await cached(`kafka-${KAFKA}-log4j-${LOG4J}`, async (draft) => {
     await step(`Fetching Kafka ${KAFKA} (43 MB)`, () => fetchJars(draft));
     await step('Formatting Kafka storage', () => format(java, draft));
   });
@@ -65,16 +67,17 @@ async function launch(
   const controllerPort = options.controllerPort ?? (await freePorts(1))[0] ?? 0;
   const properties = join(dataDir, 'server.properties');
   await writeFile(properties, serverProperties(logs, port, controllerPort));
-  await writeFile(join(dataDir, 'log4j2.yaml'), LOG4J);
+  await writeFile(join(dataDir, 'log4j2.xml'), LOG_CONFIG);
   const child = await startChild({
     name: 'kafka',
+    port,
     command: [
       java,
       ...JVM,
       '-Xms256m',
       '-Xmx512m',
       ...jvm,
-      `-Dlog4j2.configurationFile=${join(dataDir, 'log4j2.yaml')}`,
+      `-Dlog4j2.configurationFile=${join(dataDir, 'log4j2.xml')}`,
       '-cp',
       await classPath(folder),
       'kafka.Kafka',
@@ -96,10 +99,7 @@ async function launch(
     pid: child.pid,
     exited: child.exited,
     stop: () => child.stop(),
-    kill: async () => {
-      child.signal('SIGKILL');
-      await child.exited;
-    },
+    kill: () => child.kill(),
   };
 }
 
@@ -192,6 +192,9 @@ function serverProperties(logs: string, port: number, controllerPort: number): s
     'offsets.topic.num.partitions=4',
     'transaction.state.log.num.partitions=4',
     'group.initial.rebalance.delay.ms=0',
+    // After a crash the same broker waits until its old session has run out: 9 s by default.
+    'broker.session.timeout.ms=3000',
+    'broker.heartbeat.interval.ms=500',
     'auto.create.topics.enable=false',
     'num.network.threads=2',
     'num.io.threads=4',
@@ -204,10 +207,13 @@ const POM = `<project><modelVersion>4.0.0</modelVersion>
 <groupId>dev.flashsale</groupId><artifactId>kafka</artifactId><version>1</version>
 <dependencies><dependency>
 <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>${KAFKA}</version>
+</dependency><dependency>
+<groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>${LOG4J}</version>
 </dependency></dependencies></project>
 `;
 
-const LOG4J = `Configuration:
-  Appenders: { Console: { name: C, target: SYSTEM_OUT, PatternLayout: { pattern: "%d %p %c{1} %m%n" } } }
-  Loggers: { Root: { level: WARN, AppenderRef: { ref: C } } }
+const LOG_CONFIG = `<Configuration status="WARN">
+  <Appenders><Console name="out"><PatternLayout pattern="%d %p %c{1} %m%n"/></Console></Appenders>
+  <Loggers><Root level="WARN"><AppenderRef ref="out"/></Root></Loggers>
+</Configuration>
 `;

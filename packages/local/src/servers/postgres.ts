@@ -51,6 +51,7 @@ export async function startPostgres(options: ServerOptions): Promise<RunningServ
   };
   const child = await startChild({
     name: 'postgres',
+    port,
     command: [
       join(bin, 'postgres'),
       '-D',
@@ -76,10 +77,7 @@ export async function startPostgres(options: ServerOptions): Promise<RunningServ
     pid: child.pid,
     exited: child.exited,
     stop: () => child.stop(),
-    kill: async () => {
-      child.signal('SIGKILL');
-      await child.exited;
-    },
+    kill: () => child.kill(),
   };
 }
 

@@ -45,6 +45,7 @@ export async function startRedis(options: ServerOptions): Promise<RunningServer>
   };
   const child = await startChild({
     name: 'redis',
+    port,
     command: [program, ...Object.entries(settings).flatMap(([key, value]) => [`--${key}`, String(value)])],
     logFile: options.logFile ?? join(dataDir, 'redis.log'),
     pidFile: join(dataDir, 'redis.pid'),
@@ -61,10 +62,7 @@ export async function startRedis(options: ServerOptions): Promise<RunningServer>
     pid: child.pid,
     exited: child.exited,
     stop: () => child.stop(),
-    kill: async () => {
-      child.signal('SIGKILL');
-      await child.exited;
-    },
+    kill: () => child.kill(),
   };
 }
 
