@@ -25,12 +25,12 @@ export class Tunnels implements Part {
   }
 
   attach(server: Server): void {
+    // Node reads this at each request. An upgrade to anything else (HTTP/2, which some clients offer with every first
+    // request) is an offer that may be ignored (RFC 9110 section 7.8): such a request is answered like any other.
+    Object.assign(server, { shouldUpgradeCallback: isLiveSocket });
     server.on('upgrade', (req, socket: Duplex, head) => {
       socket.on('error', () => socket.destroy());
-      const path = req.url?.split('?', 1)[0];
-      const isWebSocket = req.headers.upgrade?.toLowerCase() === 'websocket';
-      if (path !== LIVE_PATH || !isWebSocket) refuse(socket, '404 Not Found');
-      else if (this.#draining || this.#open.size >= this.#options.maxTunnels) refuse(socket, UNAVAILABLE);
+      if (this.#draining || this.#open.size >= this.#options.maxTunnels) refuse(socket, UNAVAILABLE);
       else this.#pass(req, socket, head);
     });
   }
@@ -77,6 +77,10 @@ export class Tunnels implements Part {
 }
 
 const UNAVAILABLE = '503 Service Unavailable';
+
+function isLiveSocket(req: IncomingMessage): boolean {
+  return req.url?.split('?', 1)[0] === LIVE_PATH && req.headers.upgrade?.toLowerCase() === 'websocket';
+}
 
 function switching(answer: IncomingMessage): string {
   const lines = ['HTTP/1.1 101 Switching Protocols'];
