@@ -32,7 +32,7 @@ export interface HttpBenchOptions {
   readonly requests: number;
 }
 
-const CONNECTIONS = 64;
+const CONNECTIONS = 256;
 /** The first rounds only warm up: the code is not optimized yet. */
 const WARM_UP = 2;
 const BODY = JSON.stringify({ sku: 'air-zero-42', quantity: 1 });
