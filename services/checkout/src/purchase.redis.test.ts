@@ -217,6 +217,34 @@ test('a sold-out storm asks Redis now and then, however many come', async () => 
   assert.ok(asked <= probes * 2 * 8, `${asked} of 500 purchases in ${probes} probes`);
 });
 
+test('a purchase made in another process keeps its answer here, though sold out is answered from memory', async () => {
+  const other = await startTestCheckout(await testRedis());
+  const sale = await openSale({ items: [testItem('air-zero-42', { stock: 1 })] });
+  await other.checkout.directory.refresh();
+  // The same buyer by another issuer's token: only the subject counts.
+  const made = await fetch(`${other.url}/api/v1/sales/${sale}/purchases`, {
+    method: 'POST',
+    headers: {
+      Authorization: `Bearer ${await other.issuer.token(1)}`,
+      'Idempotency-Key': 'mine',
+      'Content-Type': 'application/json',
+    },
+    body: JSON.stringify({ sku: 'air-zero-42', quantity: 1 }),
+  });
+  const first = (await made.json()) as Record<string, unknown>;
+  assert.equal(made.status, 202);
+  await other.stop();
+  reserveCalls.length = 0;
+  const until = Date.now() + 5_000;
+  // Until memory answers: then a refusal no longer reaches Redis.
+  for (let asked = -1; asked !== reserveCalls.length;) {
+    asked = reserveCalls.length;
+    assert.equal((await buy(sale, { buyer: 2 })).body['code'], 'sold_out');
+    assert.ok(Date.now() < until);
+  }
+  assert.deepEqual((await buy(sale, { buyer: 1, key: 'mine' })).body, first);
+});
+
 test('before the opening: 425 with the time, without Redis; at the opening the script decides', async () => {
   const opensAt = Date.now() + 3_600_000;
   const sale = await openSale({ opensAt, closesAt: opensAt + 1_000, phase: 'Armed' });
