@@ -1,6 +1,6 @@
 /** Ends purchases in the sale store shard by shard: an event's purchase id says where its hold is kept. */
-import type { PurchaseFacts } from './events.ts';
-import type { ResolveAnswer } from './ports.ts';
+import type { PurchaseFacts, SaleEvent } from './events.ts';
+import type { ResolveAnswer, SaleStore } from './ports.ts';
 import { parsePurchaseId } from './purchase-id.ts';
 import type { ShardItem } from './types.ts';
 
@@ -78,4 +78,27 @@ function checked(at: ShardItem, answer: ResolveAnswer | undefined): ResolveAnswe
     throw new StoreNotReady(at, answer?.code ?? 'too few answers');
   }
   return answer;
+}
+
+type Handle = (events: readonly SaleEvent[]) => Promise<readonly { event: SaleEvent; error: unknown }[]>;
+
+/**
+ * Keeps a sale that was removed from holding up all others: where `handle` throws StoreNotReady, events of sales that
+ * are not published any more fail on their own, and the others are handled without them. A sale that is published is
+ * being rebuilt, and a Redis that knows of no publication at all has lost everything: then the error stands.
+ */
+export function putOffUnpublished(store: Pick<SaleStore, 'published' | 'publishedVersion'>, handle: Handle): Handle {
+  return async (events) => {
+    try {
+      return await handle(events);
+    } catch (error) {
+      if (!(error instanceof StoreNotReady) || (await store.publishedVersion()) === 0) throw error;
+      const published = new Set((await store.published()).map(({ name }) => name));
+      const here = events.filter(({ sale }) => published.has(sale));
+      if (here.length === events.length) throw error;
+      const failures = here.length > 0 ? await handle(here) : [];
+      const gone = events.filter(({ sale }) => !published.has(sale));
+      return [...failures, ...gone.map((event) => ({ event, error }))];
+    }
+  };
 }

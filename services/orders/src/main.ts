@@ -6,7 +6,7 @@ import { createKafka } from '@flashsale/platform/kafka';
 import { createTokenVerifier } from '@flashsale/platform/oidc';
 import { connectRedis, createSaleStore, createSignals } from '@flashsale/platform/redis';
 import { run } from '@flashsale/platform/run';
-import { TOPICS } from '@flashsale/sale';
+import { putOffUnpublished, TOPICS } from '@flashsale/sale';
 import { createOrdersApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { PrismaClient } from './generated/prisma/client.ts';
@@ -23,14 +23,16 @@ await run('orders', async ({ log, env }) => {
   const signals = createSignals(redis);
   const kafka = createKafka({ brokers: config.KAFKA_BROKERS, clientId: 'orders', log });
   const producer = kafka.producer();
+  const store = createSaleStore(redis);
   const record = createRecord({
     db,
-    store: createSaleStore(redis),
+    store,
     signals,
     send: (topic, events) => producer.send(topic, events),
     log,
   });
-  const consumer = kafka.consumer({ group: 'orders', topics: [TOPICS.purchases, TOPICS.payments], handle: record });
+  const handle = putOffUnpublished(store, record);
+  const consumer = kafka.consumer({ group: 'orders', topics: [TOPICS.purchases, TOPICS.payments], handle });
   const verifier = createTokenVerifier({ issuer: config.OIDC_ISSUER, audience: config.OIDC_AUDIENCE });
   const http = httpPart({ app: createOrdersApp({ db, verifier, log }), port: config.PORT, log });
   return [db, redis, signals, kafka.ensureTopics(), producer, http, consumer];

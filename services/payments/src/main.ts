@@ -5,7 +5,7 @@ import { httpPart } from '@flashsale/platform/http';
 import { createKafka } from '@flashsale/platform/kafka';
 import { connectRedis, createSaleStore, createSignals } from '@flashsale/platform/redis';
 import { run } from '@flashsale/platform/run';
-import { TOPICS } from '@flashsale/sale';
+import { putOffUnpublished, TOPICS } from '@flashsale/sale';
 import { createPaymentsApp } from './app.ts';
 import { createCharge } from './charge.ts';
 import { readConfig } from './config.ts';
@@ -24,16 +24,25 @@ await run('payments', async ({ log, env }) => {
   const signals = createSignals(redis);
   const kafka = createKafka({ brokers: config.KAFKA_BROKERS, clientId: 'payments', log });
   const producer = kafka.producer();
+  const store = createSaleStore(redis);
   const ports: PaymentPorts = {
     db,
-    store: createSaleStore(redis),
+    store,
     signals,
     send: (topic, events) => producer.send(topic, events),
     log,
     openingCreditMinor: config.OPENING_CREDIT_MINOR,
   };
-  const charges = kafka.consumer({ group: 'payments', topics: [TOPICS.purchases], handle: createCharge(ports) });
-  const refunds = kafka.consumer({ group: 'payments-refunds', topics: [TOPICS.refunds], handle: createRefund(ports) });
+  const charges = kafka.consumer({
+    group: 'payments',
+    topics: [TOPICS.purchases],
+    handle: putOffUnpublished(store, createCharge(ports)),
+  });
+  const refunds = kafka.consumer({
+    group: 'payments-refunds',
+    topics: [TOPICS.refunds],
+    handle: putOffUnpublished(store, createRefund(ports)),
+  });
   const app = createPaymentsApp(db, config.ACCOUNT_CURRENCY, log);
   const http = httpPart({ app, port: config.PORT, log });
   return [db, redis, signals, kafka.ensureTopics(), producer, http, refunds, charges];
