@@ -96,7 +96,8 @@ async function findEvent(id: string): Promise<SaleEvent> {
   const until = Date.now() + 10_000;
   try {
     while (Date.now() < until) {
-      const events = await Array.fromAsync(purchases.readAll(TOPICS.purchases));
+      const events: SaleEvent[] = [];
+      for await (const event of purchases.readAll(TOPICS.purchases)) events.push(event);
       const found = events.find((event) => event.id === id);
       if (found) return found;
     }
