@@ -103,6 +103,7 @@ async function coverageGate() {
     '**/*.test.ts',
     '**/*.contract.ts',
     '**/fixtures/**',
+    '**/*fixture{,s}.ts',
     '**/*.mjs',
     '**/*.d.ts',
   ];

@@ -122,3 +122,22 @@ test('killed -9, the next start ends what is left, and keeps data and ports', as
   second.signal('SIGINT');
   assert.deepEqual(await second.exited, [0, null]);
 });
+
+test('a service that cannot start: its log is shown, and what was started is stopped', async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'flashsale-platform-'));
+  dirs.push(dataDir);
+  const env = { ...process.env, FLASHSALE_HOME: join(dataDir, 'home'), EVENTS: join(dataDir, 'events'), FIXTURE };
+  const args = [RUNNER, dataDir, String(await freePort())];
+  const child = spawn(process.execPath, args, {
+    env: { ...env, FAIL_START: '1' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  children.push(child);
+  let written = '';
+  child.stderr.on('data', (chunk: Buffer) => (written += chunk.toString()));
+  const [code] = (await once(child, 'close')) as [number];
+  assert.equal(code, 1);
+  assert.match(written, /alpha ended while starting \(exit code 1\):\nno configuration today/);
+  assert.match(written, /redis +stopped/);
+  assert.equal(runningPid(join(dataDir, 'redis/redis.pid')), undefined);
+});

@@ -81,6 +81,8 @@ export class Platform {
     if (!(await isFree(port))) throw new UsageError(`port ${port} is in use: choose another with --port`);
     await ensureInfra(this.#env);
     const ports = await choosePorts(dataDir, port);
+    // An install takes long enough to be interrupted; then nothing may begin behind the back of stop().
+    if (this.#stopping !== undefined) throw new UsageError('stopped before anything was started');
     await this.#startUnits(ports);
     const infra = infraAddresses(ports, this.#env);
     this.#announced = true;
