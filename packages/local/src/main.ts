@@ -6,6 +6,7 @@ import { downCommand } from './commands/down.ts';
 import { getCommand } from './commands/get.ts';
 import { lagReplicasCommand } from './commands/lag-replicas.ts';
 import { proofCommand } from './commands/proof.ts';
+import { redriveCommand } from './commands/redrive.ts';
 import { rushCommand } from './commands/rush.ts';
 import { startCommand } from './commands/start.ts';
 import { tokensCommand } from './commands/tokens.ts';
@@ -23,6 +24,7 @@ const COMMANDS = [
   rushCommand(),
   proofCommand(),
   tokensCommand(),
+  redriveCommand(),
   lagReplicasCommand(),
 ];
 
