@@ -24,6 +24,8 @@ export interface RelayOptions {
 
 /** How often all outboxes are looked through for what others left. */
 const EVERY_MS = 1_000;
+/** After a kick the pass waits so long for more: one round trip for many purchases, and larger records for Kafka. */
+const GATHER_MS = 5;
 /** Entries a read; each may hold a batch of 128 purchases. */
 const LIMIT = 64;
 /** Another relay's entry counts as left behind after this: longer than a send to Kafka may take (15 s). */
@@ -46,6 +48,7 @@ export class Relay implements Part {
   /** Outboxes this process knows to have something, by `sale shard`; no more than there are shards. */
   readonly #kicked = new Map<string, Outbox>();
   #lookAgainAt = 0;
+  #gathering: NodeJS.Timeout | undefined;
   /** Read, and perhaps not written, since Kafka refused: first in the next pass. One round of reads at most. */
   #unsent: readonly Read[] = [];
 
@@ -57,7 +60,10 @@ export class Relay implements Part {
   /** There is something in this outbox. */
   kick(sale: string, shard: number): void {
     this.#kicked.set(`${sale} ${shard}`, { sale, shard });
-    this.#loop.kick();
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = undefined;
+      this.#loop.kick();
+    }, GATHER_MS);
   }
 
   async start(): Promise<void> {
@@ -66,6 +72,7 @@ export class Relay implements Part {
 
   /** Finishes the pass under way. What is left is found by another process, or by this one when it is back. */
   async drain(): Promise<void> {
+    clearTimeout(this.#gathering);
     await this.#loop.drain?.();
   }
 
