@@ -57,7 +57,8 @@ function byLag(
     id: rule.target.name,
     mode: 'drain',
     partitions: offsets.map(({ committed, end, start }) => ({ committed, latest: end, start })),
-    options: { lagThreshold: rule.lag.perReplica },
+    // Our groups read a topic from its start.
+    options: { lagThreshold: rule.lag.perReplica, offsetResetPolicy: 'earliest' },
     currentReplicas: current,
     minReplicas: rule.min,
     maxReplicas: rule.max,
