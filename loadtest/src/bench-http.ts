@@ -139,7 +139,6 @@ class Run {
 
   /** Sends one purchase a token; CPU µs of the server a request. Throws where an answer is another than expected. */
   async #drive(server: ServerProcess, sale: PublishedSale, tokens: readonly string[], status: number): Promise<number> {
-    const pool = new Pool(`http://127.0.0.1:${server.port}`, { connections: CONNECTIONS });
     const path = `/api/v1/sales/${sale.name}/purchases`;
     const { cpu } = await server.ask({ do: 'cpu' });
     let next = 0;
@@ -150,14 +149,13 @@ class Run {
           authorization: `Bearer ${tokens[i] ?? ''}`,
           'idempotency-key': `${sale.name}-${status}-${i}`,
         };
-        const response = await pool.request({ method: 'POST', path, headers, body: BODY });
+        const response = await server.pool.request({ method: 'POST', path, headers, body: BODY });
         const text = await response.body.text();
         if (response.statusCode !== status) throw new Error(`expected ${status}, got ${response.statusCode}: ${text}`);
       }
     };
     await Promise.all(Array.from({ length: CONNECTIONS }, worker));
     const after = await server.ask({ do: 'cpu' });
-    await pool.close();
     return (after.cpu - cpu) / tokens.length;
   }
 
@@ -174,35 +172,34 @@ class Run {
 class ServerProcess {
   readonly #child: ChildProcess;
   readonly #ended: Promise<never>;
-  port = 0;
+  /** Connections that stay open over all rounds, as those of a gateway do. */
+  readonly pool: Pool;
 
-  constructor(child: ChildProcess) {
+  constructor(child: ChildProcess, port: number, ended: Promise<never>) {
     this.#child = child;
-    this.#ended = once(child, 'exit').then(([code]) => {
-      throw new Error(`a server of the benchmark ended with ${String(code)}`);
-    });
-    // Also where nobody waits for an answer just then.
-    this.#ended.catch(() => undefined);
+    this.#ended = ended;
+    this.pool = new Pool(`http://127.0.0.1:${port}`, { connections: CONNECTIONS });
   }
 
   async ask(request: Request): Promise<Answer> {
-    const answer = this.answer();
+    const answer = nextAnswer(this.#child);
     this.#child.send(request);
-    return answer;
-  }
-
-  async answer(): Promise<Answer> {
-    const { promise, resolve } = Promise.withResolvers<Answer>();
-    this.#child.once('message', (message) => resolve(message as Answer));
-    return Promise.race([promise, this.#ended]);
+    return Promise.race([answer, this.#ended]);
   }
 
   async stop(): Promise<void> {
+    await this.pool.destroy();
     if (this.#child.exitCode !== null) return;
     const exit = once(this.#child, 'exit');
     this.#child.disconnect();
     await exit;
   }
+}
+
+function nextAnswer(child: ChildProcess): Promise<Answer> {
+  const { promise, resolve } = Promise.withResolvers<Answer>();
+  child.once('message', (message) => resolve(message as Answer));
+  return promise;
 }
 
 async function startServers(options: HttpBenchOptions): Promise<Record<Variant, ServerProcess>> {
@@ -215,9 +212,12 @@ async function startServers(options: HttpBenchOptions): Promise<Record<Variant, 
   const start = async (variant: Variant): Promise<ServerProcess> => {
     const profile = process.env['BENCH_PROFILE'] === variant ? ['--cpu-prof', '--cpu-prof-dir=/tmp/bench-prof'] : [];
     const child = fork(new URL('bench-server.ts', import.meta.url), [variant], { env, execArgv: profile });
-    const server = new ServerProcess(child);
-    server.port = (await server.answer()).port;
-    return server;
+    const failed = once(child, 'exit').then(([code]) => {
+      throw new Error(`a server of the benchmark ended with ${String(code)}`);
+    });
+    failed.catch(() => undefined);
+    const { port } = await Promise.race([nextAnswer(child), failed]);
+    return new ServerProcess(child, port, failed);
   };
   const [bare, stockExpress, checkout] = await Promise.all([start('bare'), start('stockExpress'), start('checkout')]);
   return { bare, stockExpress, checkout };
