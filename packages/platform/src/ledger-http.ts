@@ -11,7 +11,7 @@ export class AllocationRefused extends Error {
 }
 
 /**
- * `ordersUrl` is the address of orders; `deadlineMs` is for a call, and for each piece of `entries`.
+ * `ordersUrl` is the address of orders; `deadlineMs` is for a call, and for each piece of `entries` and `sales`.
  * Throws AllocationRefused, HttpError, DeadlineError.
  */
 export function createLedger(ordersUrl: string, deadlineMs?: number): Ledger {
@@ -30,5 +30,6 @@ export function createLedger(ordersUrl: string, deadlineMs?: number): Ledger {
       return (await client.json<{ items: LedgerTotals[] }>('GET', path(sale, 'totals'))).items;
     },
     entries: (sale) => client.lines<LedgerEntry>(path(sale, 'entries')),
+    sales: () => client.lines<{ sale: string; sku: string }>('/internal/sales'),
   };
 }

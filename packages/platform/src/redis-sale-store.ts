@@ -23,13 +23,17 @@ export function createSaleStore(redis: RedisConnection): SaleStore {
   };
 }
 
-type Registry = Pick<SaleStore, 'publish' | 'unpublish' | 'published' | 'publishedVersion'>;
+type Registry = Pick<
+  SaleStore,
+  'publish' | 'unpublish' | 'published' | 'publishedVersion' | 'writeExistence' | 'existence'
+>;
 
 function registryOf(redis: RedisConnection): Registry {
   // The counter is in another slot of a Cluster, so it cannot be one step: the counter goes last, and who repeats
   // the call after a failure in between repairs it.
+  const next = (): Promise<number> => redis.command('INCR', keys.publishedVersion);
   const changed = async (sale: string): Promise<void> => {
-    await redis.command('INCR', keys.publishedVersion);
+    await next();
     await publishMessage(redis, { type: 'published', sale }).catch(() => 0);
   };
   return {
@@ -47,6 +51,15 @@ function registryOf(redis: RedisConnection): Registry {
     },
     async publishedVersion() {
       return Number((await redis.command<string | null>('GET', keys.publishedVersion)) ?? 0);
+    },
+    async writeExistence(bytes) {
+      // As text: replies are read as UTF-8, which the bytes of a filter are not.
+      await redis.command('SET', keys.existence, Buffer.from(bytes).toString('base64'));
+      await next();
+    },
+    async existence() {
+      const text = await redis.command<string | null>('GET', keys.existence);
+      return text === null ? undefined : Buffer.from(text, 'base64');
     },
   };
 }

@@ -1,7 +1,7 @@
 /**
  * Which sales and skus exist, as a Bloom filter: a made-up name costs no look-up. "No" is certain; "yes" is wrong for
  * about 7 in 10,000 made-up names while the filter holds no more names than it was built for.
- * Its bytes are a Redis bitmap (bit 0 is the highest bit of the first byte, as in GETBIT), so they can be kept as a string.
+ * Bit 0 is the highest bit of the first byte. Processes pass it on as its bytes.
  */
 
 /** Bits for each name, and bits set by a name. By Bloom's formula (1 - e^(-7/16))^7 = 0.0007 of the others look known. */

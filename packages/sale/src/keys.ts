@@ -22,7 +22,7 @@ export const keys = {
   /** Hash: sale name → PublishedSale as JSON; and its version counter. */
   published: 'fs:sales',
   publishedVersion: 'fs:sales:version',
-  /** Bloom filter of sale names and skus that exist. */
+  /** Bloom filter of sale names and skus that exist (`Existence`), its bytes as base64. */
   existence: 'fs:exists',
   /** Live servers a buyer is connected to. */
   presence: (buyer: string): string => `fs:presence:${buyer}`,

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { TOPICS } from './events.ts';
+import { Existence } from './existence.ts';
+import { keys } from './keys.ts';
 import {
   SHOE,
   HAT,
@@ -16,6 +18,7 @@ import {
   buy,
   unitsIn,
   assertExact,
+  freshName,
 } from './ports-fixtures.contract.ts';
 import type { Declare } from './ports-fixtures.contract.ts';
 import type { Hold } from './types.ts';
@@ -112,6 +115,17 @@ export function operating(it: Declare): void {
       (await store.published()).filter((one) => one.name === sale.name),
       [],
     );
+  });
+
+  it('keeps the existence filter byte for byte under a version that changes, until it is lost', async (store, under) => {
+    const filter = Existence.of([{ name: freshName(), items: [SHOE] }]);
+    filter.bytes.set([0, 0xff, 0x80, 0xc3, 0x28], 0);
+    const version = await store.publishedVersion();
+    await store.writeExistence(filter.bytes);
+    assert.notEqual(await store.publishedVersion(), version);
+    assert.deepEqual([...((await store.existence()) ?? [])], [...filter.bytes]);
+    await under.lose(keys.existence);
+    assert.equal(await store.existence(), undefined);
   });
 
   it('removes every key of a sale', async (store, { keysOf }) => {

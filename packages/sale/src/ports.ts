@@ -113,8 +113,12 @@ export interface SaleStore {
   publish(sale: PublishedSale): Promise<void>;
   unpublish(sale: string): Promise<void>;
   published(): Promise<PublishedSale[]>;
-  /** A counter that changes with each publish or unpublish. */
+  /** A counter that changes with each publish, unpublish and new existence filter. */
   publishedVersion(): Promise<number>;
+  /** Replaces the existence filter (`Existence.bytes`): every sale and sku that there is or ever was. */
+  writeExistence(bytes: Uint8Array): Promise<void>;
+  /** Undefined where none was written yet, or Redis lost it: then nothing may be ruled out. */
+  existence(): Promise<Uint8Array | undefined>;
 }
 
 export interface SaleInspection {
@@ -207,6 +211,8 @@ export interface Ledger {
   /** The guard's own counters; empty where the sale was never allocated. */
   totals(sale: string): Promise<LedgerTotals[]>;
   entries(sale: string): AsyncIterable<LedgerEntry>;
+  /** Every item of every sale that was ever allocated. */
+  sales(): AsyncIterable<{ readonly sale: string; readonly sku: string }>;
 }
 
 /** The workloads a sale scales. */

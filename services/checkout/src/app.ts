@@ -53,7 +53,7 @@ export function createCheckout(ports: CheckoutPorts): Checkout {
 
   const app = createApp(log);
   app.use(salesRoutes({ directory, store, log }));
-  app.use(purchasesRoutes({ store, orders: ports.orders, verifier, log }));
+  app.use(purchasesRoutes({ store, orders: ports.orders, verifier, directory, log }));
   finishApp(app, log);
   const hot = purchaseRoute({ directory, verifier, batcher, log });
   const http = httpPart({ app, port: ports.port, log, hot });

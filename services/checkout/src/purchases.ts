@@ -10,11 +10,13 @@ import {
   SaleError,
   type SaleStore,
 } from '@flashsale/sale';
+import type { SaleDirectory } from './sale-directory.ts';
 
 export interface PurchasesOptions {
   readonly store: Pick<SaleStore, 'hold'>;
   readonly orders: Pick<InternalClient, 'json'>;
   readonly verifier: TokenVerifier;
+  readonly directory: Pick<SaleDirectory, 'mayExist'>;
   readonly log: Logger;
 }
 
@@ -31,7 +33,8 @@ export function purchasesRoutes(options: PurchasesOptions): Router {
   router.get('/api/v1/purchases/:id', requireIdentity(options.verifier), async (req, res) => {
     const { id } = req.params as { id: string };
     const ref = parsePurchaseId(id);
-    const found = ref && (await find(options, id));
+    // A sale that never was costs no look-up.
+    const found = ref && options.directory.mayExist(ref.sale) && (await find(options, id));
     // Another buyer's purchase is not told from none: its existence is nobody's business.
     if (!found || found.buyer !== identityOf(res).buyer.id) {
       throw new SaleError('purchase_not_found', 'You have no purchase of that id.');

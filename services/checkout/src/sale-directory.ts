@@ -3,6 +3,7 @@ import type { Logger } from '@flashsale/platform/log';
 import { loop, type Part } from '@flashsale/platform/run';
 import {
   type BroadcastMessage,
+  Existence,
   type PublishedSale,
   type SaleItem,
   type SaleStore,
@@ -45,7 +46,7 @@ export function listSale(sale: PublishedSale): ListedSale {
 }
 
 export interface SaleDirectoryOptions {
-  readonly store: Pick<SaleStore, 'published' | 'publishedVersion' | 'time'>;
+  readonly store: Pick<SaleStore, 'published' | 'publishedVersion' | 'existence' | 'time'>;
   readonly signals: Signals;
   readonly log: Logger;
   /** Called when units came back to an item; without an sku, when anything of the sale may have changed; without a sale, of any. */
@@ -58,6 +59,8 @@ export class SaleDirectory implements Part {
   readonly #options: SaleDirectoryOptions;
   readonly #poll: ReturnType<typeof loop>;
   #sales: ReadonlyMap<string, ListedSale> = new Map();
+  /** Undefined: Redis had none when it was last read. */
+  #existence: Existence | undefined;
   /** Version of what is in `#sales`; undefined before the first load. */
   #version: number | undefined;
   /** Until when (performance.now) sales that are not published any more are kept. */
@@ -107,6 +110,11 @@ export class SaleDirectory implements Part {
     return this.#sales.get(name);
   }
 
+  /** False: there is no sale of that name and never was, so nothing of it needs to be looked up. */
+  mayExist(name: string): boolean {
+    return this.#sales.has(name) || (this.#existence?.hasSale(name) ?? true);
+  }
+
   all(): Iterable<ListedSale> {
     return this.#sales.values();
   }
@@ -125,11 +133,12 @@ export class SaleDirectory implements Part {
     // The version is read first: a publish between the two reads is then read again, never missed.
     const version = await store.publishedVersion();
     if (version === this.#version) return;
-    const published = await store.published();
+    const [published, exists] = await Promise.all([store.published(), store.existence()]);
     // A version that went backwards: Redis lost its data. The sales have not ended; the operator publishes them again.
     if (version < (this.#version ?? 0)) this.#keepUntil = performance.now() + KEEP_MS;
     const kept = performance.now() < this.#keepUntil ? this.#sales : [];
     this.#sales = new Map([...kept, ...published.map((sale): [string, ListedSale] => [sale.name, listSale(sale)])]);
+    this.#existence = exists?.length ? new Existence(exists) : undefined;
     this.#version = version;
     onChanged();
   }

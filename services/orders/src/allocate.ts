@@ -34,3 +34,19 @@ export async function totals(db: PrismaClient, sale: string): Promise<LedgerTota
   return await db.$queryRaw<LedgerTotals[]>`
     SELECT sku, allocated::float8 AS allocated, sold::float8 AS sold FROM allocations WHERE sale = ${sale} ORDER BY sku`;
 }
+
+/** Items of one page of `sales`. */
+const PAGE = 1_000;
+
+/** Every item that was ever allocated, page by page along the primary key. */
+export async function* sales(db: PrismaClient): AsyncGenerator<{ readonly sale: string; readonly sku: string }> {
+  let after = { sale: '', sku: '' };
+  for (;;) {
+    const rows = await db.$queryRaw<{ sale: string; sku: string }[]>`
+      SELECT sale, sku FROM allocations WHERE (sale, sku) > (${after.sale}, ${after.sku}) ORDER BY sale, sku LIMIT ${PAGE}`;
+    yield* rows;
+    const last = rows.at(-1);
+    if (!last || rows.length < PAGE) return;
+    after = last;
+  }
+}

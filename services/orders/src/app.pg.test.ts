@@ -147,6 +147,22 @@ test('the ledger over HTTP: allocate, totals, entries of one sale only, across p
   assert.deepEqual(await client.json('GET', `/internal/purchases/${found[0]?.id}`), found[0]);
 });
 
+test('the ledger names every item it ever allocated, across pages', async () => {
+  const ledger = createLedger(url);
+  const [one, two] = [name(), name()];
+  const itemsOf = (count: number) => Array.from({ length: count }, (_, n) => ({ sku: `s${n}`, stock: 1, perBuyer: 1 }));
+  // 500 items are the most of one allocation, 1,000 the size of a page.
+  await ledger.allocate({ name: one, items: itemsOf(500) } as unknown as Sale);
+  await ledger.allocate({ name: `${one}-b`, items: itemsOf(499) } as unknown as Sale);
+  await ledger.allocate({ name: two, items: itemsOf(2) } as unknown as Sale);
+  const found = new Map<string, Set<string>>();
+  for await (const { sale, sku } of ledger.sales()) found.set(sale, (found.get(sale) ?? new Set()).add(sku));
+  assert.deepEqual(
+    [one, `${one}-b`, two].map((sale) => found.get(sale)?.size),
+    [500, 499, 2],
+  );
+});
+
 test('a reader that leaves early harms nobody', async () => {
   const sale = name();
   await note(

@@ -2,9 +2,9 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { z } from '@flashsale/platform/config';
-import { parseInput, Router } from '@flashsale/platform/http';
-import { SaleError, type LedgerEntry } from '@flashsale/sale';
-import { allocate, totals } from './allocate.ts';
+import { parseInput, Router, type Response } from '@flashsale/platform/http';
+import { SaleError } from '@flashsale/sale';
+import { allocate, sales, totals } from './allocate.ts';
 import type { PrismaClient } from './generated/prisma/client.ts';
 import { entries, entry } from './read.ts';
 
@@ -33,13 +33,10 @@ export function ledgerRoutes(db: PrismaClient): Router {
     res.json({ items: await totals(db, req.params.sale) });
   });
   router.get('/sales/:sale/entries', async (req, res) => {
-    res.type('application/x-ndjson');
-    try {
-      await pipeline(Readable.from(lines(entries(db, req.params.sale))), res);
-    } catch (error) {
-      // A reader that left early has all it wanted.
-      if (!isEarlyClose(error)) throw error;
-    }
+    await stream(res, entries(db, req.params.sale));
+  });
+  router.get('/sales', async (_req, res) => {
+    await stream(res, sales(db));
   });
   router.get('/purchases/:id', async (req, res) => {
     const found = await entry(db, req.params.id);
@@ -49,8 +46,18 @@ export function ledgerRoutes(db: PrismaClient): Router {
   return router;
 }
 
+async function stream(res: Response, all: AsyncIterable<unknown>): Promise<void> {
+  res.type('application/x-ndjson');
+  try {
+    await pipeline(Readable.from(lines(all)), res);
+  } catch (error) {
+    // A reader that left early has all it wanted.
+    if (!isEarlyClose(error)) throw error;
+  }
+}
+
 /** Lines of NDJSON, many in one piece: a write to the socket a line would cost more than the line. */
-async function* lines(all: AsyncIterable<LedgerEntry>): AsyncGenerator<string> {
+async function* lines(all: AsyncIterable<unknown>): AsyncGenerator<string> {
   let piece = '';
   for await (const one of all) {
     piece += `${JSON.stringify(one)}\n`;
