@@ -145,3 +145,27 @@ test('while Kafka refuses, what was read is sent again first, and nothing is ack
   assert.equal(outboxes.left, 0);
   assert.deepEqual(sent, [['0.0', '0.1']]);
 });
+
+test('what the last purchases left is carried before the process ends', async () => {
+  const outboxes = new Outboxes([0, 0]);
+  const sent: string[] = [];
+  const send = (_topic: TopicName, events: readonly SaleEvent[]): Promise<void> => {
+    sent.push(...events.map(({ id }) => id));
+    return Promise.resolve();
+  };
+  const relay = new Relay({
+    store: outboxes,
+    sink: { send },
+    directory: { all: () => [listed], clock },
+    log,
+    consumer: 'one',
+  });
+  await relay.start();
+  // The first pass finds nothing; then a purchase comes, and the signal to end right after it.
+  await new Promise(setImmediate);
+  outboxes.shards[1] = new Outboxes([1]).shards[0] ?? [];
+  relay.kick('drop', 1);
+  await relay.drain();
+  assert.deepEqual(sent, ['0.0']);
+  assert.equal(outboxes.left, 0);
+});

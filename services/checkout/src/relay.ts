@@ -70,10 +70,15 @@ export class Relay implements Part {
     await this.#loop.start?.();
   }
 
-  /** Finishes the pass under way. What is left is found by another process, or by this one when it is back. */
+  /** Finishes the pass under way, and makes one more for what the last purchases left. The rest is found by others. */
   async drain(): Promise<void> {
     clearTimeout(this.#gathering);
     await this.#loop.drain?.();
+    try {
+      await this.step();
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'the last pass failed; the entries stay in the outbox');
+    }
   }
 
   /** One pass over the outboxes that were kicked and, once a second, over all. Rejects where Redis or Kafka failed. */
