@@ -21,9 +21,21 @@ export function accept(resource: SaleResource): Accepted {
     ? { ...found, observedDigest: digest, observedGeneration: found.observedGeneration + 1 }
     : found;
   const parsed = parseFlashSale(resource.text);
-  const problems = parsed.sale ? changeProblems(parsed.sale, status) : parsed.problems;
+  const problems = parsed.sale
+    ? [...placeProblems(parsed.sale, resource), ...changeProblems(parsed.sale, status)]
+    : parsed.problems;
   if (!parsed.sale || problems.length > 0) return { status, sale: status.accepted, problems };
   return { status: { ...status, accepted: parsed.sale }, sale: parsed.sale, problems: [] };
+}
+
+/** A resource is known by where it lies; under another name its stock, ledger and status would be another sale's. */
+function placeProblems(sale: Sale, { namespace, name }: SaleResource): SaleProblem[] {
+  const problems: SaleProblem[] = [];
+  if (sale.name !== name) problems.push({ field: 'metadata.name', message: `write ${name}, the name of its file` });
+  if (sale.namespace !== namespace) {
+    problems.push({ field: 'metadata.namespace', message: `write ${namespace}, the name of its folder` });
+  }
+  return problems;
 }
 
 function changeProblems(next: Sale, status: SaleStatus): SaleProblem[] {

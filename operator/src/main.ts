@@ -4,6 +4,8 @@ import { createLedger } from '@flashsale/platform/ledger-http';
 import { connectRedis, createSaleStore, createSignals } from '@flashsale/platform/redis';
 import { loop, run } from '@flashsale/platform/run';
 import { readConfig } from './config.ts';
+import { Demands } from './demands.ts';
+import { KnownSales } from './known-sales.ts';
 import { resourceFolder } from './resources.ts';
 import { createRunner } from './runner.ts';
 import { supervisorWorkloads } from './workloads-http.ts';
@@ -17,14 +19,20 @@ await run('operator', ({ log, env }) => {
   const signals = createSignals(redis);
   const kafka = createKafka({ brokers: config.KAFKA_BROKERS, clientId: 'operator', log });
   const purchaseLog = kafka.log();
-  const resources = resourceFolder(config.RESOURCES_DIR);
+  const resources = resourceFolder(config.RESOURCES_DIR, (path, error) => log.warn({ path, err: error }, 'unreadable'));
+  const store = createSaleStore(redis);
+  const ledger = createLedger(config.ORDERS_URL);
+  const stopping = new AbortController();
   const runner = createRunner({
     resources,
-    store: createSaleStore(redis),
+    store,
     signals,
     log: purchaseLog,
-    ledger: createLedger(config.ORDERS_URL),
+    ledger,
     workloads: supervisorWorkloads(config.SUPERVISOR_URL),
+    demands: new Demands(),
+    known: new KnownSales({ store, ledger }),
+    stopping: stopping.signal,
     note: (fields, message) => log.info(fields, message),
   });
   const ticks = loop('reconcile', log, TICK_MS, () => runner.tick());
@@ -51,6 +59,7 @@ await run('operator', ({ log, env }) => {
     {
       ...ticks,
       drain: async () => {
+        stopping.abort();
         await ticks.drain?.();
         await runner.idle();
       },

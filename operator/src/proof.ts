@@ -1,4 +1,5 @@
 /** The proof: compares Redis, the log (Kafka) and the ledger, each read in full and on its own, and says what does not add up. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import {
   TOPICS,
@@ -67,6 +68,8 @@ export interface ProveOptions {
   /** How often a proof that does not hold is taken again: purchases under way are not problems. */
   readonly attempts?: number;
   readonly pauseMs?: number;
+  /** Ends the pause between two readings: then `prove` throws the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -74,11 +77,11 @@ export interface ProveOptions {
  * only problems found in every one of `attempts` readings count.
  */
 export async function prove(sale: Sale, sources: ProofSources, options: ProveOptions = {}): Promise<Proof> {
-  const { attempts = 5, pauseMs = 1000 } = options;
+  const { attempts = 5, pauseMs = 1000, signal } = options;
   let proof = judge(sale, await gatherEvidence(sale, sources));
   let lasting = new Set(proof.problems);
   for (let taken = 1; taken < attempts && lasting.size > 0; taken++) {
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    await sleep(pauseMs, undefined, signal && { signal });
     proof = judge(sale, await gatherEvidence(sale, sources));
     lasting = new Set(proof.problems.filter((problem) => lasting.has(problem)));
   }

@@ -1,5 +1,7 @@
 /** Rebuilds a sale's stock after Redis lost it: what the ledger and the log say, under a new epoch. */
 import {
+  shardItemOf,
+  soundEvents,
   TOPICS,
   type Hold,
   type Ledger,
@@ -37,7 +39,8 @@ export async function holdsFromRecords(
   let epoch = 0;
   for (const topic of [TOPICS.purchases, TOPICS.payments]) {
     for await (const event of sources.log.readAll(topic)) {
-      if (event.sale !== sale.name) continue;
+      // No consumer takes an unsound event, so none can become a sale; it must not keep the others from coming back.
+      if (event.sale !== sale.name || !belongs(event, sale)) continue;
       epoch = Math.max(epoch, event.epoch);
       at(event.id).types.add(event.type);
       if (event.type === 'reserved') at(event.id).reserved = event;
@@ -47,6 +50,12 @@ export async function holdsFromRecords(
   for await (const entry of sources.ledger.entries(sale.name)) at(entry.id).entry = entry;
   const holds = [...known].flatMap(([id, purchase]) => toHold(id, purchase, now + sale.holdForMs));
   return { holds, epoch };
+}
+
+function belongs(event: SaleEvent, sale: Sale): boolean {
+  const shard = shardItemOf(event)?.shard ?? Infinity;
+  const sold = sale.items.some((item) => item.sku === event.sku);
+  return sold && shard < sale.warm.shards && soundEvents([event]).failures.length === 0;
 }
 
 /** Status by the ledger where it is an ending there; else the ending the log has, but `paid` only the ledger confirms. */

@@ -1,27 +1,33 @@
 /** One pass over one sale: accept, keep the phase's promises, gather facts, decide, act on the decision, tell, write the status. */
-import {
-  conditionsOf,
-  isFinal,
-  nextPhase,
-  TOPICS,
-  type Phase,
-  type PhaseDecision,
-  type PublishedSale,
-  type SaleFacts,
-} from '@flashsale/sale';
+import { isFinal, nextPhase, type Phase, type PhaseDecision, type SaleFacts, type SaleProblem } from '@flashsale/sale';
 import { accept } from './accept.ts';
+import { gatherFacts, rejectedConditions, writeFacts } from './facts.ts';
 import { setGate } from './gate.ts';
+import { showSale } from './metrics.ts';
 import { prove } from './proof.ts';
 import type { SaleResource } from './resources.ts';
 import { scaleTargets, type ScaleMode } from './scale.ts';
-import type { OperatorDeps, SaleMemory, Scope } from './scope.ts';
-import { withCondition, type SaleStatus } from './status.ts';
-import { ensureAllocated, ensureStock, watchStock } from './stock.ts';
+import { textOf, type OperatorDeps, type SaleMemory, type Scope } from './scope.ts';
+import type { SaleStatus } from './status.ts';
+import {
+  adoptEpoch,
+  checkName,
+  ensureAllocated,
+  ensureStock,
+  noticeLowered,
+  rebuild,
+  repair,
+  reviveLost,
+  watchStock,
+} from './stock.ts';
+import { remove, tell } from './tell.ts';
 
 /** When to look again, in ms. */
 const SOON_MS = 0;
 const ACTIVE_MS = 500;
 const IDLE_MS = 2_000;
+/** A proof that does not hold is taken again this often: something may have been late. */
+const PROOFS = 5;
 
 /** What the workloads of a sale should be doing, by phase. */
 const SCALE_MODE: Readonly<Record<Phase, ScaleMode | undefined>> = {
@@ -37,191 +43,181 @@ const SCALE_MODE: Readonly<Record<Phase, ScaleMode | undefined>> = {
 /**
  * Brings one sale one step further and writes its status, whatever happened. Resolves to when it wants the next pass
  * (ms), or undefined where the resource is gone. Throws what made the pass fail, after the status was written.
+ * `refusal`: why this resource may not be a sale, found by looking at the others.
  */
 export async function reconcile(
   resource: SaleResource,
   memory: SaleMemory,
   deps: OperatorDeps,
+  refusal?: SaleProblem,
 ): Promise<number | undefined> {
   const { status, sale, problems } = accept(resource);
-  const now = await deps.store.time();
-  if (!sale) return rejected(resource, status, problems[0], deps, now);
-  const scope: Scope = { resource, memory, status, sale, problems, now, inspection: undefined, totals: undefined };
+  const unusable = refusal ?? (sale ? undefined : problems[0]);
+  if (!sale || unusable) return reject(resource, status, unusable, deps);
+  const scope = newScope({ resource, memory, status, sale, problems });
   try {
+    scope.now = await deps.store.time();
     const decision = await step(scope, deps);
     if (isFinal(scope.status.phase) && resource.deleting) {
+      await save(scope, deps);
       await remove(scope, deps);
       return undefined;
     }
-    return decision.phase === status.phase ? pause(decision.phase) : SOON_MS;
+    await save(scope, deps);
+    return decision.phase === status.phase ? pause(scope) : SOON_MS;
   } catch (error) {
-    scope.status = { ...scope.status, message: `the last pass failed: ${(error as Error).message}` };
+    // A pass that was cut short by the drain has not failed.
+    if (!deps.stopping.aborted) {
+      scope.status = { ...scope.status, message: `the last pass failed: ${textOf(error)}` };
+    }
+    await save(scope, deps);
     throw error;
-  } finally {
-    if (!(isFinal(scope.status.phase) && resource.deleting)) await save(scope, deps);
   }
 }
 
-const pause = (phase: Phase): number => (phase === 'Scheduled' || isFinal(phase) ? IDLE_MS : ACTIVE_MS);
+function newScope(given: Pick<Scope, 'resource' | 'memory' | 'status' | 'sale' | 'problems'>): Scope {
+  return { ...given, barred: undefined, now: 0, inspection: undefined, totals: undefined, trouble: [] };
+}
+
+/** Until the next look, and no longer than until the clock may ask for a move. */
+function pause({ sale, status, now }: Scope): number {
+  const usual = status.phase === 'Scheduled' || isFinal(status.phase) ? IDLE_MS : ACTIVE_MS;
+  const instants = [sale.opensAt - sale.warm.leadTimeMs, sale.opensAt, sale.closesAt].map((at) => at - now);
+  return Math.min(usual, ...instants.filter((ms) => ms > 0));
+}
 
 async function step(scope: Scope, deps: OperatorDeps): Promise<PhaseDecision> {
+  const from = scope.status.phase;
   await keepPromises(scope, deps);
   const facts = await gatherFacts(scope, deps);
-  const decision = nextPhase({ ...facts, problems: [] }, scope.now);
+  const { decision, facts: last } = await decide(scope, facts, deps);
   await setGate(scope, decision.phase, deps);
-  if (decision.phase !== scope.status.phase) {
-    deps.note(
-      { sale: scope.sale.name, from: scope.status.phase, to: decision.phase, reason: decision.reason },
-      decision.message,
-    );
-  }
-  const moved = decision.phase !== scope.status.phase;
-  writeFacts(scope, facts, decision);
+  const moved = decision.phase !== from;
+  if (moved) deps.note({ sale: scope.sale.name, from, to: decision.phase, reason: decision.reason }, decision.message);
+  writeFacts(scope, last, decision);
+  noteTrouble(scope, deps);
   await tell(scope, deps, moved);
   return decision;
+}
+
+interface Decided {
+  readonly decision: PhaseDecision;
+  /** What it was decided on. */
+  readonly facts: SaleFacts;
+}
+
+/** The domain's decision. Two of them are looked at once more, since they cannot be taken back. */
+async function decide(scope: Scope, facts: SaleFacts, deps: OperatorDeps): Promise<Decided> {
+  // An invalid edit does not stop a sale: the spec accepted before runs on. A barred sale never starts.
+  const ask = (given: SaleFacts): Decided => {
+    return { decision: nextPhase({ ...given, problems: scope.barred ? [scope.barred] : [] }, scope.now), facts: given };
+  };
+  const first = ask(facts);
+  const { phase } = first.decision;
+  if (phase === scope.status.phase) return first;
+  if (phase === 'Closed' && (await reviveLost(scope, deps, (changed) => save(changed, deps)))) {
+    return ask(await gatherFacts(scope, deps));
+  }
+  if (phase === 'Aborted' && scope.status.epoch > 0) {
+    // The gate may have opened by its clock since the stock was read: shut it first, then see whether anybody bought.
+    await setGate(scope, 'Aborted', deps);
+    scope.inspection = await deps.store.inspect(scope.sale);
+    return ask({ ...facts, items: scope.inspection?.items, outbox: scope.inspection?.outbox });
+  }
+  return first;
 }
 
 /** What must be so in the phase the sale is in; each part looks first and does nothing where it already is. */
 async function keepPromises(scope: Scope, deps: OperatorDeps): Promise<void> {
   const { phase } = scope.status;
-  if (phase === 'Warming' || phase === 'Armed' || phase === 'Open' || phase === 'Draining') {
-    scope.totals = await deps.ledger.totals(scope.sale.name);
-    await ensureAllocated(scope, deps);
-    await ensureStock(scope, deps, (changed) => save(changed, deps));
+  if (phase === 'Scheduled' || phase === 'Warming' || phase === 'Armed') await prepare(scope, deps);
+  if (phase === 'Open' || phase === 'Draining') {
+    await keepStock(scope, deps);
+    await watchStock(scope, deps);
+    await repair(scope, deps, (changed) => save(changed, deps));
   }
-  // A status that was lost starts again from Scheduled; stock that has sold already is settled, not forgotten.
-  if (phase === 'Scheduled' && scope.status.epoch === 0) scope.inspection = await deps.store.inspect(scope.sale);
-  if (phase === 'Open' || phase === 'Draining') await watchStock(scope, deps, (changed) => save(changed, deps));
-  if (isFinal(phase)) await finish(scope, deps);
-  await scale(scope, deps);
+  if (phase === 'Closed') await finish(scope, deps);
+  if (!scope.barred) await scale(scope, deps);
+}
+
+/** Before the opening. A status that was lost starts again from here; stock that has sold is settled, not forgotten. */
+async function prepare(scope: Scope, deps: OperatorDeps): Promise<void> {
+  const { phase } = scope.status;
+  if (phase === 'Scheduled' || scope.status.epoch === 0 || scope.resource.deleting) {
+    scope.inspection = await deps.store.inspect(scope.sale);
+    adoptEpoch(scope);
+    if (scope.resource.deleting) return;
+    if (scope.status.epoch === 0) await checkName(scope, deps, phase === 'Warming');
+  }
+  if (phase === 'Scheduled' || scope.barred) return;
+  await keepStock(scope, deps);
+  await repair(scope, deps, (changed) => save(changed, deps));
+}
+
+async function keepStock(scope: Scope, deps: OperatorDeps): Promise<void> {
+  await ensureAllocated(scope, deps);
+  await ensureStock(scope, deps, (changed) => save(changed, deps));
+  noticeLowered(scope);
 }
 
 async function scale(scope: Scope, deps: OperatorDeps): Promise<void> {
   const { status, sale, memory, now } = scope;
   const mode = SCALE_MODE[status.phase];
-  if (!mode || (mode === 'before' && status.scale.every((target) => target.desired === target.before))) return;
-  const found = await scaleTargets(sale.scale, mode, status.scale, deps, {
-    since: memory.scaleDownSince,
-    key: sale.name,
-    now,
-  });
-  scope.status = { ...status, scale: found };
+  if (!mode || (mode === 'before' && status.scale.every(isAsBefore))) return;
+  const context = { sale: sale.name, since: memory.scaleDownSince, now };
+  const { targets, trouble } = await scaleTargets(sale.scale, mode, status.scale, deps, context);
+  scope.trouble.push(...trouble);
+  // What could not be asked is not Ready for the arming; an Armed sale keeps what was read back before.
+  const unread = trouble.length > 0 && status.phase === 'Warming';
+  scope.status = { ...status, scale: unread ? targets.map((target) => ({ ...target, ready: 0 })) : targets };
 }
 
-/** The proof is taken once, when the sale has closed. */
+const isAsBefore = ({ missing, desired, before }: SaleStatus['scale'][number]): boolean =>
+  missing === true || desired === before;
+
+/** A closed sale keeps its stock for whoever takes the proof again; the proof is taken here once, until it holds. */
 async function finish(scope: Scope, deps: OperatorDeps): Promise<void> {
-  if (scope.status.phase !== 'Closed' || scope.status.proof) return;
-  scope.inspection = await deps.store.inspect(scope.sale);
-  const proof = await prove(scope.sale, deps);
+  const { memory, resource, sale } = scope;
+  if (resource.deleting) return;
+  scope.inspection = await deps.store.inspect(sale);
+  adoptEpoch(scope);
+  const lost = scope.status.epoch > 0 && scope.inspection?.epoch !== scope.status.epoch;
+  if (lost) await rebuild(scope, deps, (changed) => save(changed, deps));
+  await setGate(scope, 'Closed', deps);
+  if (scope.status.proof?.holds === true || memory.failedProofs >= PROOFS) return;
+  const proof = await prove(sale, deps, { signal: deps.stopping });
+  if (!proof.holds) memory.failedProofs += 1;
   scope.status = { ...scope.status, proof };
   deps.note({ ...proof }, proof.holds ? 'the proof holds' : 'THE PROOF DOES NOT HOLD');
 }
 
-async function gatherFacts(scope: Scope, deps: OperatorDeps): Promise<SaleFacts> {
-  const { sale, status, problems, resource, inspection, totals } = scope;
-  // No service of this platform serves hot pages yet, so there are none to read back.
-  const warm = { ...sale.warm, cache: { ...sale.warm.cache, pages: 0 } };
-  return {
-    sale: { ...sale, warm },
-    phase: status.phase,
-    problems,
-    deleting: resource.deleting,
-    items: inspection?.items,
-    allocated: totals && totals.length > 0 ? new Map(totals.map((total) => [total.sku, total.allocated])) : undefined,
-    cachedPages: 0,
-    readyReplicas: new Map(status.scale.map((target) => [target.target, target.ready])),
-    outbox: inspection?.outbox,
-    lag: status.phase === 'Draining' ? await lagOf(deps) : undefined,
-    proof: status.proof && { holds: status.proof.holds, message: proofMessage(status.proof) },
-  };
+function noteTrouble({ memory, sale, trouble }: Scope, { note }: OperatorDeps): void {
+  const text = trouble.join('; ');
+  if (text !== memory.trouble && text !== '') note({ sale: sale.name }, text);
+  memory.trouble = text;
 }
 
-const proofMessage = (proof: NonNullable<SaleStatus['proof']>): string =>
-  proof.holds ? `${proof.sold} of ${proof.stock} units sold, none twice` : proof.problems.join('; ');
-
-/** Records that a purchase may still have to pass. */
-async function lagOf({ log }: OperatorDeps): Promise<number> {
-  const ways = [
-    [TOPICS.purchases, 'payments'],
-    [TOPICS.purchases, 'orders'],
-    [TOPICS.payments, 'orders'],
-    [TOPICS.refunds, 'payments-refunds'],
-  ] as const;
-  const offsets = await Promise.all(ways.map(([topic, group]) => log.offsets(topic, group)));
-  return offsets
-    .flat()
-    .reduce((lag, { committed, start, end }) => lag + Math.max(0, (end ?? start) - Math.max(committed, start)), 0);
-}
-
-function writeFacts(scope: Scope, facts: SaleFacts, decision: PhaseDecision): void {
-  const { status, now } = scope;
-  const phase = decision.phase;
-  let conditions = status.conditions;
-  for (const { condition, ok, reason, message } of conditionsOf({ ...facts, phase })) {
-    const value = ok === undefined ? 'Unknown' : ok ? 'True' : 'False';
-    const next = {
-      type: condition,
-      status: value,
-      reason,
-      message,
-      observedGeneration: status.observedGeneration,
-    } as const;
-    conditions = withCondition(conditions, next, now);
-  }
-  // Where stock was not looked at in this pass, the last known levels stay.
-  const items = facts.items ? [...facts.items].map(([sku, level]) => ({ sku, ...level })) : status.items;
-  scope.status = { ...status, phase, message: decision.message, conditions, items };
-}
-
-/** Tells the services of the sale where something changed, and everyone of phase and stock. */
-async function tell(scope: Scope, { store, signals }: OperatorDeps, moved: boolean): Promise<void> {
-  const { sale, status, memory, now, inspection } = scope;
-  const published: PublishedSale = { ...sale, epoch: status.epoch, phase: status.phase };
-  const text = JSON.stringify(published);
-  if (text !== memory.published) {
-    await store.publish(published);
-    memory.published = text;
-  }
-  if (moved) await signals.broadcast({ type: 'phase', sale: sale.name, phase: status.phase, at: now });
-  if (!inspection) return;
-  const items = [...inspection.items].map(([sku, { free, held, sold }]) => ({ sku, free, held, sold }));
-  const stock = JSON.stringify(items);
-  if (stock === memory.broadcast) return;
-  await signals.broadcast({ type: 'stock', sale: sale.name, items });
-  memory.broadcast = stock;
-}
-
-async function remove({ resource, sale, memory }: Scope, { store, resources }: OperatorDeps): Promise<void> {
-  await store.unpublish(sale.name);
-  await store.purge(sale);
-  await resources.remove(resource);
-  memory.published = '';
-}
-
-async function rejected(
+/** A resource that is no sale has nothing but its status. */
+async function reject(
   resource: SaleResource,
   status: SaleStatus,
-  problem: { readonly field: string; readonly message: string } | undefined,
+  problem: SaleProblem = { field: '', message: 'the document was not accepted' },
   { resources }: OperatorDeps,
-  now: number,
 ): Promise<number | undefined> {
   if (resource.deleting) {
     await resources.remove(resource);
     return undefined;
   }
-  const message = problem ? `${problem.field}: ${problem.message}` : 'the document was not accepted';
-  const condition = {
-    type: 'Accepted',
-    status: 'False',
-    reason: 'Invalid',
-    message,
-    observedGeneration: status.observedGeneration,
-  } as const;
-  const next = { ...status, message, conditions: withCondition(status.conditions, condition, now) };
+  // Redis is not asked for the time: what is wrong with a document can be said without it.
+  const conditions = rejectedConditions(status, problem, Date.now());
+  const message = conditions.find(({ type }) => type === 'Accepted')?.message ?? '';
+  const { accepted: _never, ...rest } = status;
+  const next = { ...rest, message, conditions };
   if (JSON.stringify(next) !== JSON.stringify(resource.status)) await resources.writeStatus(resource, next);
   return IDLE_MS;
 }
 
-async function save({ resource, status }: Scope, { resources }: OperatorDeps): Promise<void> {
+async function save({ resource, status, sale }: Scope, { resources }: OperatorDeps): Promise<void> {
+  showSale(sale.name, status);
   if (JSON.stringify(status) !== JSON.stringify(resource.status)) await resources.writeStatus(resource, status);
 }

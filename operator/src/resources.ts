@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { watch } from 'node:fs';
 import { join } from 'node:path';
-import type { SaleStatus } from './status.ts';
+import { newStatus, type SaleStatus } from './status.ts';
 
 /** One resource as it is stored: the text its owner wrote, and the status we wrote. */
 export interface SaleResource {
@@ -24,15 +24,40 @@ export interface SaleResources {
   remove(resource: SaleResource): Promise<void>;
 }
 
-/** Resources in `folder`: `<namespace>/<name>.yaml`, beside it `<name>.status.json` and, to delete it, `<name>.deleted`. */
-export function resourceFolder(folder: string): SaleResources {
+/**
+ * Resources in `folder`: `<namespace>/<name>.yaml`, beside it `<name>.status.json` and, to delete it, `<name>.deleted`.
+ * A file that cannot be read keeps only its own sale from being listed; `onUnreadable` hears of it at each listing.
+ */
+export function resourceFolder(
+  folder: string,
+  onUnreadable: (path: string, error: unknown) => void = () => undefined,
+): SaleResources {
   const file = (resource: { namespace: string; name: string }, ending: string): string =>
     join(folder, resource.namespace, `${resource.name}${ending}`);
 
-  async function read(namespace: string, name: string, deleting: boolean): Promise<SaleResource> {
-    const text = await readFile(file({ namespace, name }, '.yaml'), 'utf8');
-    const status = await readStatus(file({ namespace, name }, '.status.json'));
-    return { namespace, name, text, status, deleting };
+  async function read(namespace: string, name: string, deleting: boolean): Promise<SaleResource[]> {
+    const path = file({ namespace, name }, '.yaml');
+    try {
+      const text = await readFile(path, 'utf8');
+      const status = await readStatus(file({ namespace, name }, '.status.json'), onUnreadable);
+      return [{ namespace, name, text, status, deleting }];
+    } catch (error) {
+      // Taken away since the folder was listed.
+      if (!isMissing(error)) onUnreadable(path, error);
+      return [];
+    }
+  }
+
+  async function readNamespace(namespace: string): Promise<SaleResource[]> {
+    const files = new Set(await readdir(join(folder, namespace)));
+    const found: SaleResource[] = [];
+    for (const name of namesOf(files, '.yaml'))
+      found.push(...(await read(namespace, name, files.has(`${name}.deleted`))));
+    // A crash while a resource was removed may leave its mark: it must not delete the next one of that name.
+    for (const name of namesOf(files, '.deleted')) {
+      if (!files.has(`${name}.yaml`)) await rm(file({ namespace, name }, '.deleted'), { force: true });
+    }
+    return found;
   }
 
   return {
@@ -40,10 +65,7 @@ export function resourceFolder(folder: string): SaleResources {
       await mkdir(folder, { recursive: true });
       const found: SaleResource[] = [];
       for (const entry of await readdir(folder, { withFileTypes: true })) {
-        if (!entry.isDirectory()) continue;
-        const files = new Set(await readdir(join(folder, entry.name)));
-        const names = [...files].filter((name) => name.endsWith('.yaml')).map((name) => name.slice(0, -5));
-        for (const name of names.sort()) found.push(await read(entry.name, name, files.has(`${name}.deleted`)));
+        if (entry.isDirectory()) found.push(...(await readNamespace(entry.name)));
       }
       return found;
     },
@@ -58,20 +80,36 @@ export function resourceFolder(folder: string): SaleResources {
     },
     async writeStatus(resource, status) {
       const target = file(resource, '.status.json');
-      await writeFile(`${target}.new`, `${JSON.stringify(status, undefined, 2)}\n`);
+      // On the disk before it counts: an epoch in it may be used right after.
+      await writeFile(`${target}.new`, `${JSON.stringify(status, undefined, 2)}\n`, { flush: true });
       await rename(`${target}.new`, target);
     },
     async remove(resource) {
-      for (const ending of ['.yaml', '.status.json', '.deleted']) await rm(file(resource, ending), { force: true });
+      // The status first and the mark last: after a crash in between, what is left asks for its removal again.
+      for (const ending of ['.status.json', '.yaml', '.deleted']) await rm(file(resource, ending), { force: true });
     },
   };
 }
 
-async function readStatus(path: string): Promise<SaleStatus | undefined> {
+const namesOf = (files: ReadonlySet<string>, ending: string): string[] =>
+  [...files]
+    .filter((name) => name.endsWith(ending))
+    .map((name) => name.slice(0, -ending.length))
+    .sort();
+
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
+
+/** A status that cannot be read counts as lost: Redis, ledger and log know what must not be forgotten. */
+async function readStatus(
+  path: string,
+  onUnreadable: (path: string, error: unknown) => void,
+): Promise<SaleStatus | undefined> {
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as SaleStatus;
+    const found: unknown = JSON.parse(await readFile(path, 'utf8'));
+    if (typeof found !== 'object' || found === null) throw new TypeError('a status is an object');
+    return { ...newStatus, ...found };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    if (!isMissing(error)) onUnreadable(path, error);
+    return undefined;
   }
 }

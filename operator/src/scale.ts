@@ -1,6 +1,9 @@
 /** Workloads of a sale: scaled ahead of the opening, then by lag, then back to what was there before. */
-import type { PartitionOffsets, PurchaseLog, ScaleRule, Workloads } from '@flashsale/sale';
+import { withDeadline } from '@flashsale/platform/deadline';
+import { targetKey, type PartitionOffsets, type PurchaseLog, type ScaleRule, type Workloads } from '@flashsale/sale';
 import { lagReplicas } from './autoscaler/lag-replicas.ts';
+import type { Demands } from './demands.ts';
+import { textOf } from './scope.ts';
 import type { ScaleStatus } from './status.ts';
 
 /** How many replicas a rule wants now. `ahead`: the warm number at least; `lag`: by lag; `before`: as it was found. */
@@ -8,51 +11,110 @@ export type ScaleMode = 'ahead' | 'lag' | 'before';
 
 /** Replicas come down only after the lag has asked for fewer this long, so that a short pause costs no restart. */
 const SCALE_DOWN_AFTER_MS = 30_000;
+/** Kafka away must not hold a pass up: without a lag, workloads stay as they are. */
+const LAG_MS = 2_000;
 
 export interface ScaleDeps {
   readonly workloads: Workloads;
   readonly log: Pick<PurchaseLog, 'offsets'>;
+  readonly demands: Demands;
 }
 
-/** Since when each target has wanted fewer replicas than it has (Unix ms), by `namespace/sale/target`. */
+/** Since when each target has wanted fewer replicas than it has (Unix ms). */
 export type ScaleDownSince = Map<string, number>;
+
+export interface ScaleContext {
+  readonly sale: string;
+  readonly since: ScaleDownSince;
+  /** Unix ms by Redis TIME. */
+  readonly now: number;
+}
+
+export interface Scaled {
+  readonly targets: readonly ScaleStatus[];
+  /** What could not be done, one text a target; such a target keeps what was last known of it. */
+  readonly trouble: readonly string[];
+}
 
 /** Brings every target of a sale to what `mode` wants and says what it found. */
 export async function scaleTargets(
   rules: readonly ScaleRule[],
   mode: ScaleMode,
-  before: readonly ScaleStatus[],
+  earlier: readonly ScaleStatus[],
   deps: ScaleDeps,
-  memory: { readonly since: ScaleDownSince; readonly key: string; readonly now: number },
-): Promise<ScaleStatus[]> {
-  return Promise.all(rules.map((rule) => scaleTarget(rule, mode, before, deps, memory)));
+  context: ScaleContext,
+): Promise<Scaled> {
+  const trouble: string[] = [];
+  const targets = rules.map(async (rule): Promise<ScaleStatus[]> => {
+    const target = targetKey(rule.target);
+    const known = earlier.find((status) => status.target === target);
+    try {
+      return [await scaleTarget(rule, mode, known, deps, context)];
+    } catch (error) {
+      trouble.push(`${target} cannot be scaled: ${textOf(error)}`);
+      return known ? [known] : [];
+    }
+  });
+  return { targets: (await Promise.all(targets)).flat(), trouble };
 }
 
 async function scaleTarget(
   rule: ScaleRule,
   mode: ScaleMode,
-  before: readonly ScaleStatus[],
-  { workloads, log }: ScaleDeps,
-  memory: { readonly since: ScaleDownSince; readonly key: string; readonly now: number },
+  known: ScaleStatus | undefined,
+  deps: ScaleDeps,
+  context: ScaleContext,
 ): Promise<ScaleStatus> {
-  const target = `${rule.target.kind}/${rule.target.name}`;
+  const target = targetKey(rule.target);
+  const { workloads, demands } = deps;
   const found = await workloads.get(rule.target);
-  const earlier = before.find((status) => status.target === target);
-  if (!found) return { target, lag: 0, desired: 0, ready: 0, before: earlier?.before ?? 0 };
-  const original = earlier?.before ?? found.desired;
-  const offsets = await log.offsets(rule.lag.topic, rule.lag.group);
-  const { lag, replicas } = byLag(rule, offsets, found.desired);
-  const wanted = { ahead: Math.max(rule.warm, replicas), lag: replicas, before: original }[mode];
-  const desired = mode === 'lag' ? steady(wanted, found.desired, `${memory.key}/${target}`, memory) : wanted;
+  if (!found) return { target, lag: 0, desired: 0, ready: 0, before: known?.before ?? 0, missing: true };
+  const before = beforeOf(known, demands.before(target), found.desired);
+  let lag = 0;
+  if (mode === 'before') {
+    demands.drop(target, context.sale);
+  } else {
+    const seen = byLag(rule, await offsetsOf(rule, deps.log), found.desired);
+    const replicas = wantedOf(rule, mode, seen?.replicas ?? found.desired, found.desired, context);
+    demands.set(target, context.sale, { replicas, before });
+    lag = seen ? seen.lag : lagOf(known);
+  }
+  const desired = demands.most(target) ?? before;
   if (desired !== found.desired) await workloads.scale(rule.target, desired);
-  return { target, lag, desired, ready: found.ready, before: original };
+  return { target, lag, desired, ready: found.ready, before };
+}
+
+/** What this sale found at first, or another one before it scaled the workload. One that was missing had nothing. */
+function beforeOf(known: ScaleStatus | undefined, others: number | undefined, current: number): number {
+  if (known && known.missing !== true) return known.before;
+  return others ?? current;
+}
+
+const lagOf = (known: ScaleStatus | undefined): number => known?.lag ?? 0;
+
+/** Undefined where the log cannot be read in time. */
+async function offsetsOf({ lag }: ScaleRule, log: ScaleDeps['log']): Promise<PartitionOffsets[] | undefined> {
+  return withDeadline('reading the lag', LAG_MS, log.offsets(lag.topic, lag.group)).catch(() => undefined);
+}
+
+function wantedOf(
+  rule: ScaleRule,
+  mode: 'ahead' | 'lag',
+  byLag: number,
+  current: number,
+  context: ScaleContext,
+): number {
+  if (mode === 'lag') return steady(byLag, current, targetKey(rule.target), context);
+  context.since.delete(targetKey(rule.target));
+  return Math.max(rule.warm, byLag);
 }
 
 function byLag(
   rule: ScaleRule,
-  offsets: readonly PartitionOffsets[],
+  offsets: readonly PartitionOffsets[] | undefined,
   current: number,
-): { lag: number; replicas: number } {
+): { lag: number; replicas: number } | undefined {
+  if (!offsets) return undefined;
   const answer = lagReplicas({
     id: rule.target.name,
     mode: 'drain',
@@ -67,12 +129,7 @@ function byLag(
 }
 
 /** Up at once, down only when fewer were wanted for a while. */
-function steady(
-  wanted: number,
-  current: number,
-  key: string,
-  { since, now }: { since: ScaleDownSince; now: number },
-): number {
+function steady(wanted: number, current: number, key: string, { since, now }: ScaleContext): number {
   if (wanted >= current) {
     since.delete(key);
     return wanted;

@@ -10,6 +10,9 @@ import type {
   Signals,
   Workloads,
 } from '@flashsale/sale';
+import type { Demands } from './demands.ts';
+import { DrainWatch } from './drained.ts';
+import type { KnownSales } from './known-sales.ts';
 import type { SaleResource, SaleResources } from './resources.ts';
 import type { SaleStatus } from './status.ts';
 
@@ -20,6 +23,10 @@ export interface OperatorDeps {
   readonly log: PurchaseLog;
   readonly ledger: Ledger;
   readonly workloads: Workloads;
+  readonly demands: Demands;
+  readonly known: KnownSales;
+  /** Aborts when the process drains: passes under way end soon, and none begins. */
+  readonly stopping: AbortSignal;
   /** One line for people; `fields` for machines. */
   readonly note: (fields: Record<string, unknown>, message: string) => void;
 }
@@ -36,6 +43,17 @@ export interface SaleMemory {
   behind: number;
   /** Passes in a row in which Redis' counters did not add up. */
   unbalanced: number;
+  /** Why the gate stays shut until stock was rebuilt; undefined where it need not be. */
+  repair: string | undefined;
+  /** Where nobody was found to have bought under this sale's name. */
+  nameIsFree: 'unknown' | 'by ledger' | 'by ledger and log';
+  drain: DrainWatch;
+  /** True: after the drain, log and Redis knew the same open purchases. */
+  allEnded: boolean;
+  /** Proofs taken that did not hold. */
+  failedProofs: number;
+  /** What could not be done in the last pass, to tell of it once. */
+  trouble: string;
 }
 
 export const newMemory = (): SaleMemory => ({
@@ -44,6 +62,12 @@ export const newMemory = (): SaleMemory => ({
   scaleDownSince: new Map(),
   behind: 0,
   unbalanced: 0,
+  repair: undefined,
+  nameIsFree: 'unknown',
+  drain: new DrainWatch(),
+  allEnded: false,
+  failedProofs: 0,
+  trouble: '',
 });
 
 export interface Scope {
@@ -55,8 +79,14 @@ export interface Scope {
   sale: Sale;
   /** Problems of the document as it is now. */
   problems: readonly SaleProblem[];
+  /** Why this sale must not start at all. */
+  barred: SaleProblem | undefined;
   /** Unix ms by Redis TIME. */
   now: number;
   inspection: SaleInspection | undefined;
   totals: readonly LedgerTotals[] | undefined;
+  /** What could not be done and does not keep the rest from being done. */
+  trouble: string[];
 }
+
+export const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -20,6 +20,8 @@ export interface ScaleStatus {
   readonly ready: number;
   /** Replicas found before the sale scaled them; they come back after it. */
   readonly before: number;
+  /** There is no such workload. */
+  readonly missing?: true;
 }
 
 export interface SaleStatus {

@@ -1,49 +1,82 @@
 /** The stock of a sale in Redis and ledger: loaded, kept right, and brought back where Redis lost it. */
-import {
-  conserves,
-  homeShard,
-  parsePurchaseId,
-  type Hold,
-  type Sale,
-  type SaleStore,
-  type SettleRequest,
-  type ShardItem,
-} from '@flashsale/sale';
+import { conserves, type Hold, type Sale, type SaleItem, type SaleProblem } from '@flashsale/sale';
+import { setGate } from './gate.ts';
 import { holdsFromRecords } from './rebuild.ts';
 import type { OperatorDeps, Scope } from './scope.ts';
+import { settleFromLedger } from './settle.ts';
 
 /** Passes in a row that something must look wrong before it is repaired: counters of several shards are not read at one instant. */
 const PASSES_BEFORE_REPAIR = 6;
-const SETTLE_BATCH = 200;
 
 type SaveStatus = (scope: Scope) => Promise<void>;
 
-/** Tells the ledger what may be sold, where it does not know yet. Raised stock reaches the ledger before Redis. */
+/**
+ * Bars a sale whose name somebody has bought under before: limits, sold units and purchase ids are kept by the name.
+ * Only for a sale without any stock of its own. With `thorough`, the log is asked too.
+ */
+export async function checkName(scope: Scope, deps: OperatorDeps, thorough: boolean): Promise<void> {
+  const { memory, sale, now } = scope;
+  const wanted = thorough ? 'by ledger and log' : 'by ledger';
+  if (memory.nameIsFree === wanted) return;
+  if (await hasPurchases(sale, deps, now, thorough)) scope.barred = nameTaken(sale.name);
+  else memory.nameIsFree = wanted;
+}
+
+async function hasPurchases(sale: Sale, deps: OperatorDeps, now: number, thorough: boolean): Promise<boolean> {
+  for await (const entry of deps.ledger.entries(sale.name)) return entry.sale === sale.name;
+  return thorough && (await holdsFromRecords(sale, deps, now)).holds.length > 0;
+}
+
+const nameTaken = (name: string): SaleProblem => ({
+  field: 'metadata.name',
+  message: `a sale named ${name} has sold before, and its purchases are kept: choose another name`,
+});
+
+/** Tells the ledger what may be sold, ahead of Redis. What it allows already is not lowered here; see `lowerAllocation`. */
 export async function ensureAllocated(scope: Scope, { ledger }: OperatorDeps): Promise<void> {
   const { sale } = scope;
   const totals = await ledger.totals(sale.name);
   const allocated = new Map(totals.map((total) => [total.sku, total.allocated]));
-  const same = sale.items.every((item) => allocated.get(item.sku) === item.stock);
-  if (!same) await ledger.allocate(sale);
+  const items = sale.items.map((item) => ({ ...item, stock: Math.max(item.stock, allocated.get(item.sku) ?? 0) }));
+  const same = items.every((item) => allocated.get(item.sku) === item.stock);
+  if (!same) await ledger.allocate({ ...sale, items });
   scope.totals = same ? totals : await ledger.totals(sale.name);
+}
+
+/** Lowers what the ledger allows once Redis has no more than that: the other way round, buyers would be refunded. */
+async function lowerAllocation(scope: Scope, { ledger }: OperatorDeps): Promise<void> {
+  const { sale, totals, inspection } = scope;
+  const stock = new Map(sale.items.map((item) => [item.sku, item.stock]));
+  const tooMuch = totals?.some((total) => total.allocated > (stock.get(total.sku) ?? Infinity));
+  const lowered = sale.items.every((item) => inspection?.items.get(item.sku)?.stock === item.stock);
+  if (!tooMuch || !lowered) return;
+  await ledger.allocate(sale);
+  scope.totals = await ledger.totals(sale.name);
 }
 
 /** Loads the stock of a sale that was never warm, or rebuilds what Redis lost. `save` writes the epoch before it is used. */
 export async function ensureStock(scope: Scope, deps: OperatorDeps, save: SaveStatus): Promise<void> {
-  const { status } = scope;
   scope.inspection = await deps.store.inspect(scope.sale);
-  const found = scope.inspection?.epoch;
-  if (found === undefined && status.epoch === 0) await warmFirst(scope, deps, save);
-  else if (found === undefined || found < status.epoch) await rebuild(scope, deps, save);
-  // A status that was lost, or written by an earlier self: Redis knows better which epoch it is in.
-  else if (found > status.epoch) scope.status = { ...status, epoch: found };
+  adoptEpoch(scope);
+  const { epoch } = scope.status;
+  if (!scope.inspection && epoch === 0) await warmFirst(scope, deps, save);
+  else if (!scope.inspection || scope.inspection.epoch < epoch) await rebuild(scope, deps, save);
+  // An empty gate: loaded, rebuilt or found in this pass, or in one that did not come to its end. Purchases that were
+  // paid for since the ledger was read are settled before anything else is sold.
+  if (scope.status.gate === '') {
+    await settleFromLedger(scope.sale, deps);
+    scope.inspection = await deps.store.inspect(scope.sale);
+  }
+  await lowerAllocation(scope, deps);
+}
+
+/** A status that was lost, or written by an earlier self: Redis knows better which epoch it is in. */
+export function adoptEpoch(scope: Scope): void {
+  const found = scope.inspection?.epoch ?? 0;
+  if (found > scope.status.epoch) scope.status = { ...scope.status, epoch: found, gate: '' };
 }
 
 async function warmFirst(scope: Scope, { store, note }: OperatorDeps, save: SaveStatus): Promise<void> {
-  // Buyers' limits and sold units in the ledger are kept by the sale's name.
-  if (scope.totals?.some((total) => total.sold > 0)) {
-    throw new Error(`a sale named ${scope.sale.name} has sold before: choose another name`);
-  }
   const epoch = 1;
   scope.status = { ...scope.status, epoch };
   await save(scope);
@@ -55,36 +88,24 @@ async function warmFirst(scope: Scope, { store, note }: OperatorDeps, save: Save
 
 /** Rebuilds stock from ledger and log under the next epoch. The gate stays shut until this pass sets it. */
 export async function rebuild(scope: Scope, deps: OperatorDeps, save: SaveStatus): Promise<void> {
-  const started = Date.now();
+  const started = performance.now();
   const { holds, epoch: logged } = await holdsFromRecords(scope.sale, deps, scope.now);
   const epoch = Math.max(scope.status.epoch, logged, scope.inspection?.epoch ?? 0) + 1;
   scope.status = { ...scope.status, epoch, gate: '' };
   await save(scope);
-  await deps.store.rebuild(
-    { ...scope.sale, paused: true },
-    epoch,
-    holds.map((hold) => rehome(scope.sale, hold)),
-  );
+  await deps.store.rebuild({ ...scope.sale, paused: true }, epoch, holds);
+  scope.memory.repair = undefined;
+  scope.memory.allEnded = false;
   scope.inspection = await deps.store.inspect(scope.sale);
-  scope.memory.published = '';
-  const fields = { sale: scope.sale.name, epoch, holds: holds.length, ms: Date.now() - started };
-  deps.note(fields, 'stock was rebuilt from ledger and log');
-}
-
-/** A hold lives in the shard its id names, which is the buyer's home shard; a sale is never resharded while it is warm. */
-function rehome(sale: Sale, hold: Hold): Hold {
-  const shard = parsePurchaseId(hold.id)?.shard;
-  if (shard === undefined || shard >= sale.warm.shards) {
-    throw new Error(`${hold.id} belongs to shard ${shard ?? '?'}, home ${homeShard(hold.buyer.id, sale.warm.shards)}`);
-  }
-  return hold;
+  const ms = Math.round(performance.now() - started);
+  deps.note({ sale: scope.sale.name, epoch, holds: holds.length, ms }, 'stock was rebuilt from ledger and log');
 }
 
 /**
- * Watches an open sale: the ledger must never have more sold than Redis, and Redis' counters must add up.
- * First settles in Redis what the ledger has; what cannot be settled, or does not add up for long, is rebuilt.
+ * Watches an open sale: the ledger must never have more sold than Redis, Redis' counters must add up, and Redis must
+ * not have more than the resource. First settles in Redis what the ledger has; what stays wrong is rebuilt.
  */
-export async function watchStock(scope: Scope, deps: OperatorDeps, save: SaveStatus): Promise<void> {
+export async function watchStock(scope: Scope, deps: OperatorDeps): Promise<void> {
   const { inspection, memory, sale } = scope;
   if (!inspection) return;
   // The totals were read before the inspection, and settling goes before selling: so this is never so for long by itself.
@@ -93,47 +114,54 @@ export async function watchStock(scope: Scope, deps: OperatorDeps, save: SaveSta
   memory.unbalanced = [...inspection.items.values()].every(conserves) ? 0 : memory.unbalanced + 1;
   if (memory.behind >= PASSES_BEFORE_REPAIR) {
     memory.behind = 0;
-    if (!(await settleFromLedger(sale, deps))) await rebuildDrained(scope, deps, save);
-  } else if (memory.unbalanced >= PASSES_BEFORE_REPAIR) {
-    await rebuildDrained(scope, deps, save);
+    if (!(await settleFromLedger(sale, deps))) memory.repair = 'the ledger has sold what Redis does not know';
   }
+  if (memory.unbalanced >= PASSES_BEFORE_REPAIR) memory.repair = 'stock does not add up';
 }
 
-/** Shuts the gate and, once what was reserved has reached the log, rebuilds: nothing acknowledged is dropped. */
-async function rebuildDrained(scope: Scope, deps: OperatorDeps, save: SaveStatus): Promise<void> {
-  scope.status = { ...scope.status, gate: '' };
-  await deps.store.configure({ ...scope.sale, paused: true }, scope.status.epoch);
-  deps.note({ sale: scope.sale.name }, 'stock does not add up; the gate is shut until it was rebuilt');
+/** Notices stock that the resource has lowered; Redis can only be rebuilt to less. */
+export function noticeLowered({ sale, inspection, memory }: Scope): void {
+  const lowered = sale.items.some((item) => (inspection?.items.get(item.sku)?.stock ?? 0) > item.stock);
+  if (lowered) memory.repair ??= 'stock was lowered';
+}
+
+/** With the gate shut, and once what was reserved has reached the log, rebuilds: nothing acknowledged is dropped. */
+export async function repair(scope: Scope, deps: OperatorDeps, save: SaveStatus): Promise<void> {
+  const { memory, sale, status } = scope;
+  if (memory.repair === undefined) return;
+  deps.note({ sale: sale.name, reason: memory.repair }, 'the gate is shut until stock was rebuilt');
+  await setGate(scope, status.phase, deps);
+  scope.inspection = await deps.store.inspect(sale);
+  if (scope.inspection?.outbox !== 0) return;
+  keepTaken(scope);
+  memory.unbalanced = 0;
+  await rebuild(scope, deps, save);
+  await settleFromLedger(scope.sale, deps);
   scope.inspection = await deps.store.inspect(scope.sale);
-  if (scope.inspection?.outbox === 0) {
-    scope.memory.unbalanced = 0;
-    await rebuild(scope, deps, save);
-  } else {
-    // Next pass again: the counter stays at its limit.
-    scope.memory.unbalanced = PASSES_BEFORE_REPAIR;
-  }
 }
 
-/** Marks in Redis as paid what the ledger has sold. False where Redis does not know one of them. */
-async function settleFromLedger(sale: Sale, { ledger, store }: OperatorDeps): Promise<boolean> {
-  const batches = new Map<string, { at: ShardItem; requests: SettleRequest[] }>();
-  let known = true;
-  for await (const entry of ledger.entries(sale.name)) {
-    const shard = parsePurchaseId(entry.id)?.shard;
-    if (entry.status !== 'paid' || shard === undefined) continue;
-    const key = `${shard} ${entry.sku}`;
-    const batch = batches.get(key) ?? { at: { sale: sale.name, shard, sku: entry.sku }, requests: [] };
-    batches.set(key, batch);
-    batch.requests.push({ id: entry.id, epoch: 0 });
-    if (batch.requests.length >= SETTLE_BATCH) known = (await settle(store, batch)) && known;
-  }
-  for (const batch of batches.values()) known = (await settle(store, batch)) && known;
-  return known;
+/** Units bought while the resource was lowered stay bought: it cannot go below them. */
+function keepTaken(scope: Scope): void {
+  const { sale, inspection } = scope;
+  const items = sale.items.map((item): SaleItem => {
+    const { held = 0, sold = 0 } = inspection?.items.get(item.sku) ?? {};
+    return held + sold > item.stock ? { ...item, stock: held + sold } : item;
+  });
+  if (items.every((item, at) => item === sale.items[at])) return;
+  scope.sale = { ...sale, items };
+  scope.status = { ...scope.status, accepted: scope.sale };
 }
 
-async function settle(store: SaleStore, batch: { at: ShardItem; requests: SettleRequest[] }): Promise<boolean> {
-  const requests = batch.requests.splice(0);
-  if (requests.length === 0) return true;
-  const answers = await store.settle(batch.at, requests);
-  return answers.every(({ code }) => code === 'done' || code === 'already');
+/**
+ * After the drain: purchases in the log that no ending will come for, since Redis lost them and payments found them too
+ * late to charge. They become holds again, and expire as any other. True where there were some.
+ */
+export async function reviveLost(scope: Scope, deps: OperatorDeps, save: SaveStatus): Promise<boolean> {
+  if (scope.memory.allEnded) return false;
+  const { holds } = await holdsFromRecords(scope.sale, deps, scope.now);
+  scope.memory.allEnded = !holds.some(isOpen);
+  if (!scope.memory.allEnded) await rebuild(scope, deps, save);
+  return !scope.memory.allEnded;
 }
+
+const isOpen = (hold: Hold): boolean => hold.status === 'reserved';

@@ -78,7 +78,7 @@ const CHANGES: readonly (readonly [string, Partial<Sale>, string, readonly Phase
   ['the opening', { opensAt: drop.opensAt + 1 }, 'spec.opensAt', ['Armed', 'Open', 'Draining', 'Closed', 'Aborted']],
   ['the closing', { closesAt: drop.closesAt + 1 }, 'spec.closesAt', ['Draining', 'Closed', 'Aborted']],
   ['the pause', { paused: true }, '', []],
-  ['raised stock', { items: [{ ...shoe, stock: 11 }, hat] }, '', []],
+  ['raised stock', { items: [{ ...shoe, stock: 11 }, hat] }, 'spec.items.0.stock', ['Draining', 'Closed', 'Aborted']],
   [
     'an item more',
     { items: [shoe, hat, { ...shoe, sku: 'bag' }] },

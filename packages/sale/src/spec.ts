@@ -136,6 +136,7 @@ export function checkChange(old: Sale, next: Sale, { phase, taken }: ChangeConte
     ]),
     ...limitProblems(old, next, phase),
     ...stockProblems(next, taken),
+    ...(OVER.includes(phase) ? frozenStock(old, next, keep) : []),
   ];
 }
 
@@ -156,6 +157,15 @@ function stockProblems(next: Sale, taken: ReadonlyMap<string, number>): SaleProb
     }
     if ((next.items[at]?.stock ?? 0) >= units) return [];
     return [{ field: `spec.items.${at}.stock`, message: `write at least ${units}: so many are sold or in payment` }];
+  });
+}
+
+/** Nothing is sold any more, and the proof counts against this stock. */
+function frozenStock(old: Sale, next: Sale, keep: (was: number) => string): SaleProblem[] {
+  return next.items.flatMap((item, at) => {
+    const was = old.items.find(({ sku }) => sku === item.sku);
+    if (!was || was.stock === item.stock) return [];
+    return [{ field: `spec.items.${at}.stock`, message: keep(was.stock) }];
   });
 }
 
