@@ -82,7 +82,6 @@ test('whatever dies when: Closed, conserved, no epoch twice', { timeout: 120_000
       await world.apply(name, { opensAt, closesAt: opensAt + 100, ...spec });
       const epochs = await live(name, lives, steps);
       await assertExact(name, epochs);
-        console.error(name, epochs.join(), (await world.status(name))?.phase, (await world.status(name))?.proof?.sold);
       await world.delete(name);
       const last = world.operator();
       for (let pass = 0; (await world.status(name)) !== undefined; pass++) {
