@@ -1,5 +1,6 @@
-/** An operator that dies before and after any of its calls, and a Redis that loses everything: the sale ends exact all the same. */
+/** An operator that dies before and after any of its calls, and a Redis or a status that is lost: the sale ends exact all the same. */
 import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { freePort, startRedis, testFolder, type RunningServer } from '@flashsale/local/testing';
@@ -11,6 +12,7 @@ import type { SaleStatus } from './status.ts';
 import { before as look, itemOf, World, type Operator } from './world.fixture.ts';
 
 const STOCK = 6;
+const SPEC = { items: [itemOf(STOCK)], payment: { holdFor: '30ms' } };
 const MOST_PASSES = 400;
 
 let server: RunningServer;
@@ -68,18 +70,18 @@ function mortal(life: Life, loads: (epoch: number) => void) {
   };
 }
 
-const acts = fc.constantFrom('buy', 'buy', 'relay', 'consume', 'refuse', 'flush', 'nothing');
+const common = ['buy', 'buy', 'relay', 'consume', 'refuse', 'nothing'] as const;
+/** What is lost besides operators: all of Redis, or the status. With both, only the ledger knows of the sale. */
+const acts = (lost: 'flush' | 'forget') => fc.array(fc.constantFrom(...common, lost), { minLength: 10, maxLength: 60 });
 let names = 0;
 
 test('whatever dies when: Closed, conserved, no epoch twice', { timeout: 120_000 }, async () => {
   const property = fc.asyncProperty(
     fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 12 }),
-    fc.array(acts, { minLength: 10, maxLength: 60 }),
+    fc.oneof(acts('flush'), acts('forget')),
     async (lives, steps) => {
       const name = `crash-${++names}`;
-      const opensAt = Date.now() + 15;
-      const spec = { items: [itemOf(STOCK)], payment: { holdFor: '30ms' } };
-      await world.apply(name, { opensAt, closesAt: opensAt + 100, ...spec });
+      await world.apply(name, { ...SPEC, opensAt: Date.now() + 15 });
       const epochs = await live(name, lives, steps);
       await assertExact(name, epochs);
       await world.delete(name);
@@ -104,11 +106,20 @@ async function live(name: string, lives: readonly number[], steps: readonly stri
   let current = start();
   for (let pass = 0; pass < MOST_PASSES; pass++) {
     await act(name, steps[pass] ?? 'end');
+    if (pass >= steps.length) await close(name);
     await current.operator.pass().catch(() => undefined);
     if (current.life.dead) current = start();
     if (isOver(await world.status(name))) return epochs;
   }
   throw new Error(`never closed: ${JSON.stringify(await world.status(name))}`);
+}
+
+/** Moves the closing of an open sale to now. */
+async function close(name: string): Promise<void> {
+  const sale = (await world.status(name))?.accepted;
+  if (sale && (await world.status(name))?.phase === 'Open') {
+    await world.apply(name, { ...SPEC, opensAt: sale.opensAt, closesAt: Date.now() });
+  }
 }
 
 /** Aborted: it never opened, since the operator died too often. */
@@ -122,6 +133,7 @@ async function act(name: string, step: string): Promise<void> {
   if (step === 'consume') await world.consume();
   if (step === 'refuse') await world.consume(() => 'refused');
   if (step === 'flush') await world.redis.command('FLUSHALL');
+  if (step === 'forget') await rm(world.path(name, '.status.json'), { force: true });
   if (step !== 'end') return;
   await world.relay(name);
   await world.consume();
