@@ -69,7 +69,7 @@ export function createTokenVerifier(options: {
 /** The token of an `Authorization: Bearer …` header (RFC 6750). Throws SaleError('unauthenticated'). */
 export function bearerToken(header: string | undefined): string {
   if (header === undefined) throw new SaleError('unauthenticated', 'Send an access token: Authorization: Bearer …');
-  if (header.length < 8 || header.slice(0, 7).toLowerCase() !== 'bearer ') {
+  if (header.length < 8 || !(header.startsWith('Bearer ') || header.slice(0, 7).toLowerCase() === 'bearer ')) {
     throw new SaleError('unauthenticated', 'The Authorization header must be: Bearer and a token.');
   }
   return header.slice(7).trim();
@@ -84,9 +84,13 @@ function keyIdOf(token: string): string | undefined {
   if (token.length > MAX_TOKEN) throw refused('It is too long.');
   const { typ, kid } = refusing(() => headerOf(token));
   // RFC 9068 section 4 wants at+jwt; Keycloak sends JWT.
-  const type = typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : undefined;
-  if (type !== 'at+jwt' && type !== 'jwt') throw refused('Its type is not that of an access token.');
+  if (typ !== 'at+jwt' && !isAccessType(typ)) throw refused('Its type is not that of an access token.');
   return typeof kid === 'string' ? kid : undefined;
+}
+
+function isAccessType(typ: unknown): boolean {
+  const type = typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : undefined;
+  return type === 'at+jwt' || type === 'jwt';
 }
 
 function refusing<T>(work: () => T): T {
@@ -106,9 +110,12 @@ function identityFrom(claims: Record<string, unknown>): Identity {
   if (typeof sub !== 'string' || sub === '') throw refused('It names no subject.');
   const ofRealm = (realm_access as { roles?: unknown } | null | undefined)?.roles;
   const buyer = Number.isSafeInteger(num) && (num as number) >= 0 ? { id: sub, number: num as number } : { id: sub };
-  return { buyer, roles: [...strings(roles), ...strings(ofRealm)], expiresAt: (exp as number) * 1_000 };
+  return { buyer, roles: strings(roles).concat(strings(ofRealm)), expiresAt: (exp as number) * 1_000 };
 }
 
-function strings(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+const NONE: readonly string[] = [];
+
+function strings(value: unknown): readonly string[] {
+  if (!Array.isArray(value) || value.length === 0) return NONE;
+  return value.filter((item) => typeof item === 'string');
 }
