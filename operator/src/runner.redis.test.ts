@@ -1,0 +1,137 @@
+/** The runner: one pass at a time a sale, changes during a pass, failures of one sale, the drain. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { freePort, startRedis, testFolder, type RunningServer } from '@flashsale/local/testing';
+import { World } from './world.fixture.ts';
+
+let server: RunningServer;
+let world: World;
+before(async () => {
+  server = await startRedis({ dataDir: join(testFolder(), 'redis-runner'), port: await freePort(), durable: false });
+  world = await World.start(server.url);
+});
+after(async () => {
+  await world.stop();
+  await server.stop();
+});
+
+test('a change during a pass gets a pass of its own at once', async () => {
+  const hold = Promise.withResolvers<undefined>();
+  const reached = Promise.withResolvers<undefined>();
+  let held = false;
+  const operator = world.operator((deps) => ({
+    ...deps,
+    store: {
+      ...deps.store,
+      time: async () => {
+        if (held) return deps.store.time();
+        held = true;
+        reached.resolve(undefined);
+        await hold.promise;
+        return deps.store.time();
+      },
+    },
+  }));
+  await world.apply('woken', { opensAt: Date.now() + 7_200_000, closesAt: Date.now() + 7_300_000 });
+  await operator.runner.tick();
+  await reached.promise;
+  await world.apply('woken', { opensAt: Date.now() + 7_200_000, closesAt: Date.now() + 7_300_000, paused: true });
+  operator.runner.wake();
+  // Passes of one sale do not overlap.
+  await operator.runner.tick();
+  hold.resolve(undefined);
+  await operator.runner.idle();
+  assert.equal((await world.status('woken'))?.observedGeneration, 1);
+  await operator.runner.tick();
+  await operator.runner.idle();
+  const status = await world.status('woken');
+  assert.deepEqual([status?.observedGeneration, status?.accepted?.paused], [2, true]);
+});
+
+test('what was listed before a pass ended is not worked on after it', async () => {
+  await world.apply('stale', { opensAt: Date.now() - 1_000, closesAt: Date.now() + 60_000 });
+  const listing = Promise.withResolvers<undefined>();
+  let slow = false;
+  const operator = world.operator((deps) => ({
+    ...deps,
+    resources: {
+      ...deps.resources,
+      list: async () => {
+        const found = await deps.resources.list();
+        if (slow) await listing.promise;
+        return found;
+      },
+    },
+  }));
+  await operator.runner.tick();
+  slow = true;
+  operator.runner.wake();
+  const second = operator.runner.tick();
+  await operator.runner.idle();
+  const written = await world.status('stale');
+  listing.resolve(undefined);
+  await second;
+  await operator.runner.idle();
+  // The list of the second tick has no status yet: a pass over it would begin the sale anew.
+  assert.deepEqual(await world.status('stale'), written);
+  slow = false;
+  await world.until(operator, 'stale', (status) => status.phase === 'Open');
+});
+
+test('a sale whose passes fail keeps no other from opening, and comes back by itself', async () => {
+  const operator = world.operator((deps) => ({
+    ...deps,
+    store: {
+      ...deps.store,
+      warm: (sale, epoch) =>
+        sale.name === 'broken' ? Promise.reject(new Error('no room')) : deps.store.warm(sale, epoch),
+    },
+  }));
+  for (const name of ['broken', 'sound']) await world.apply(name, {});
+  await world.until(operator, 'broken', (status) => status.message === 'the last pass failed: no room');
+  await world.until(operator, 'sound', (status) => status.phase === 'Open');
+  assert.ok(operator.notes.some(({ message, fields }) => message === 'a pass failed' && fields['sale'] === 'broken'));
+  // The epoch that may have been used is not used again.
+  const back = await world.until(operator, 'broken', (status) => status.phase === 'Open');
+  assert.equal(back.epoch, 2);
+});
+
+test('a drain ends a proof that is waiting to be taken again, and says nothing wrong of the sale', async () => {
+  await world.apply('draining', {});
+  const operator = world.operator();
+  await world.until(operator, 'draining', (status) => status.phase === 'Open');
+  const sale = await world.published('draining');
+  assert.ok(sale);
+  // The ledger has a sale that nobody else knows: no proof holds.
+  const entry = { id: `draining.0.${'x'.repeat(22)}`, sale: 'draining', sku: 'shoe', buyer: 'b', quantity: 1 };
+  const odd = world.operator((deps) => ({
+    ...deps,
+    store: {
+      ...deps.store,
+      inspect: async (one) => {
+        const status = await world.status('draining');
+        if (one.name === 'draining' && status?.phase === 'Closed') odd.stopping.abort();
+        return deps.store.inspect(one);
+      },
+    },
+  }));
+  await world.apply('draining', { opensAt: sale.opensAt, closesAt: Date.now() });
+  await world.until(odd, 'draining', (status) => status.phase === 'Closed');
+  world.entries.set(entry.id, { ...entry, status: 'paid', amountMinor: 1, currency: 'EUR', reservedAt: 1 });
+  const started = performance.now();
+  await odd.pass();
+  assert.ok(performance.now() - started < 900, 'without the pause between two readings');
+  const status = await world.status('draining');
+  assert.deepEqual([status?.proof, status?.message.includes('failed')], [undefined, false]);
+  // Stopped: no pass begins any more.
+  await odd.pass();
+
+  // Another operator takes the proof, and again once the reason is gone.
+  const next = world.operator();
+  const failed = await world.until(next, 'draining', (found) => found.proof !== undefined);
+  assert.match(failed.proof?.problems.join() ?? '', /sold in the ledger without a payment in the log/);
+  world.entries.delete(entry.id);
+  const holds = await world.until(next, 'draining', (found) => found.proof?.holds === true);
+  assert.deepEqual(holds.proof?.problems, []);
+});
