@@ -1,4 +1,5 @@
 /** The operator's process: wiring only. */
+import { withDeadline } from '@flashsale/platform/deadline';
 import { createKafka } from '@flashsale/platform/kafka';
 import { createLedger } from '@flashsale/platform/ledger-http';
 import { connectRedis, createSaleStore, createSignals } from '@flashsale/platform/redis';
@@ -12,6 +13,8 @@ import { supervisorWorkloads } from './workloads-http.ts';
 
 /** How often the folder is looked over for sales that are due, in ms. */
 const TICK_MS = 100;
+/** Longest wait for passes under way at the drain, in ms: reading the log of a Kafka that is away takes longer. */
+const DRAIN_MS = 10_000;
 
 await run('operator', ({ log, env }) => {
   const config = readConfig(env);
@@ -61,7 +64,10 @@ await run('operator', ({ log, env }) => {
       drain: async () => {
         stopping.abort();
         await ticks.drain?.();
-        await runner.idle();
+        // A pass that is cut off is begun again by the next operator, as after a crash.
+        await withDeadline('the passes under way', DRAIN_MS, runner.idle()).catch((error: unknown) => {
+          log.warn({ err: error }, 'a pass was cut off');
+        });
       },
     },
   ];

@@ -37,6 +37,38 @@ test('a document is listed with its status and its deletion, and removed with bo
   assert.deepEqual(await resources.list(), []);
 });
 
+test('what cannot be read keeps only its own sale away, and a torn status counts as lost', async (t) => {
+  const path = await folder(t);
+  const unreadable: string[] = [];
+  const resources = resourceFolder(path, (file) => unreadable.push(file));
+  await mkdir(join(path, 'shop', 'broken.yaml'));
+  for (const torn of ['', '{"phase":', 'null', '7']) {
+    unreadable.length = 0;
+    await writeFile(join(path, 'shop', 'drop.yaml'), 'kind: FlashSale');
+    await writeFile(join(path, 'shop', 'drop.status.json'), torn);
+    const found = await resources.list();
+    assert.deepEqual(
+      found.map(({ name, status }) => [name, status]),
+      [['drop', undefined]],
+    );
+    assert.deepEqual(
+      unreadable.map((file) => file.slice(path.length)),
+      ['/shop/broken.yaml', '/shop/drop.status.json'],
+    );
+  }
+  await writeFile(join(path, 'shop', 'drop.status.json'), '{"phase":"Open","epoch":3}');
+  assert.deepEqual((await resources.list())[0]?.status, { ...newStatus, phase: 'Open', epoch: 3 });
+});
+
+test('a mark that a crash left behind does not delete the next resource of that name', async (t) => {
+  const path = await folder(t);
+  const resources = resourceFolder(path);
+  await writeFile(join(path, 'shop', 'drop.deleted'), '');
+  assert.deepEqual(await resources.list(), []);
+  await writeFile(join(path, 'shop', 'drop.yaml'), 'kind: FlashSale');
+  assert.equal((await resources.list())[0]?.deleting, false);
+});
+
 test('an applied document is noticed, our own status is not', async (t) => {
   const path = await folder(t);
   const resources = resourceFolder(path);
