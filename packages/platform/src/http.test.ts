@@ -191,7 +191,9 @@ test('a sane correlation id is kept, any other is made anew', async () => {
   };
   assert.equal(await echoed('rush-1.a_B'), 'rush-1.a_B');
   assert.equal(await echoed('a'.repeat(128)), 'a'.repeat(128));
-  for (const bad of ['a'.repeat(129), 'a b', '{"x":1}', undefined]) assert.match(await echoed(bad), /^[0-9a-f-]{36}$/);
+  for (const bad of ['a'.repeat(129), 'a b', '{"x":1}', undefined])
+    assert.match(await echoed(bad), /^[\w-]{16}\.[0-9a-z]{1,7}$/);
+  assert.notEqual(await echoed(), await echoed());
 });
 
 test('no answer tells what serves it', async () => {

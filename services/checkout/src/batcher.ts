@@ -16,7 +16,7 @@ import type {
   ShardItem,
 } from '@flashsale/sale';
 import type { Admitted } from './admitted.ts';
-import { batchSize, queued } from './metrics.ts';
+import { batchSize, setQueued } from './metrics.ts';
 import type { ListedItem } from './sale-directory.ts';
 import type { SoldOut } from './sold-out.ts';
 
@@ -104,7 +104,7 @@ export class Batcher {
   submit(purchase: Purchase): boolean {
     if (this.#waiting >= MAX_WAITING) return false;
     this.#waiting++;
-    queued.set(this.#waiting);
+    setQueued(this.#waiting);
     const lane = this.#laneOf(purchase);
     lane.queue.push(purchase);
     if (!lane.marked) {
@@ -268,7 +268,7 @@ export class Batcher {
 
   #answer(purchase: Purchase, outcome: Outcome): void {
     this.#waiting--;
-    queued.set(this.#waiting);
+    setQueued(this.#waiting);
     purchase.answer(outcome);
   }
 }
