@@ -38,23 +38,21 @@ interface Read {
 }
 
 /** First what another relay left lying, then what is new. */
-async function read(redis: RedisConnection, { stream, consumer, limit, minIdleMs }: Read): Promise<RawEntry[]> {
-  const claim = ['XAUTOCLAIM', stream, GROUP, consumer, minIdleMs, '0-0', 'COUNT', limit] as const;
-  const [, left] = await redis.command<[string, RawEntry[]]>(...claim);
+async function read(redis: RedisConnection, wanted: Read): Promise<RawEntry[]> {
+  const { stream, consumer, limit } = wanted;
+  const left = await claim(redis, wanted);
   const room = limit - left.length;
   if (room <= 0) return left;
-  const fresh = await redis.command<unknown>(
-    'XREADGROUP',
-    'GROUP',
-    GROUP,
-    consumer,
-    'COUNT',
-    room,
-    'STREAMS',
-    stream,
-    '>',
-  );
+  const group = ['GROUP', GROUP, consumer] as const;
+  const fresh = await redis.command<unknown>('XREADGROUP', ...group, 'COUNT', room, 'STREAMS', stream, '>');
   return [...left, ...entriesOf(fresh)];
+}
+
+async function claim(redis: RedisConnection, { stream, consumer, limit, minIdleMs }: Read): Promise<RawEntry[]> {
+  if (minIdleMs === Infinity) return [];
+  const args = [stream, GROUP, consumer, minIdleMs, '0-0', 'COUNT', limit] as const;
+  const [, left] = await redis.command<[string, RawEntry[]]>('XAUTOCLAIM', ...args);
+  return left;
 }
 
 /** The entries of the one stream asked for: `[[name, entries]]` in RESP2, `[name, entries]` or a map in RESP3. */

@@ -161,6 +161,7 @@ export function relaying(it: Declare): void {
       [[3, 1_500]],
     );
     assert.deepEqual(await store.readOutbox(sale.name, 0, 'third', 10, 60_000), []);
+    assert.deepEqual(await store.readOutbox(sale.name, 0, 'third', 10, Infinity), []);
     assert.deepEqual(await store.readOutbox(sale.name, 0, 'third', 10, 0), [entry, next]);
     await store.acknowledgeOutbox(sale.name, 0, [entry.entryId]);
     assert.deepEqual(await store.readOutbox(sale.name, 0, 'fourth', 10, 0), [next]);

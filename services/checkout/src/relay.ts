@@ -84,10 +84,10 @@ export class Relay implements Part {
   /** One pass over the outboxes that were kicked and, once a second, over all. Rejects where Redis or Kafka failed. */
   async step(signal?: AbortSignal): Promise<void> {
     await this.#carry(this.#unsent);
-    const outboxes = this.#due();
+    const { outboxes, minIdleMs } = this.#due();
     let oldest: number | undefined;
     for (let i = 0; i < outboxes.length && !signal?.aborted; i += AT_ONCE) {
-      const reads = await this.#read(outboxes.slice(i, i + AT_ONCE));
+      const reads = await this.#read(outboxes.slice(i, i + AT_ONCE), minIdleMs);
       oldest = Math.min(oldest ?? Infinity, ...reads.map(({ entries }) => entryTime(entries[0])));
       await this.#carry(reads);
       // A full read may have left more behind.
@@ -97,24 +97,25 @@ export class Relay implements Part {
     outboxLag.set(Math.max(age, 0) / 1_000);
   }
 
-  #due(): Outbox[] {
+  /** What was kicked has something new; what others left behind is looked for once a second only. */
+  #due(): { readonly outboxes: readonly Outbox[]; readonly minIdleMs: number } {
     const now = performance.now();
     const due = new Map(this.#kicked);
     this.#kicked.clear();
-    if (now < this.#lookAgainAt) return [...due.values()];
+    if (now < this.#lookAgainAt) return { outboxes: [...due.values()], minIdleMs: Infinity };
     this.#lookAgainAt = now + EVERY_MS * 0.8;
     for (const { sale } of this.#options.directory.all()) {
       for (let shard = 0; shard < sale.warm.shards; shard++) {
         due.set(`${sale.name} ${shard}`, { sale: sale.name, shard });
       }
     }
-    return [...due.values()];
+    return { outboxes: [...due.values()], minIdleMs: MIN_IDLE_MS };
   }
 
-  async #read(outboxes: readonly Outbox[]): Promise<Read[]> {
+  async #read(outboxes: readonly Outbox[], minIdleMs: number): Promise<Read[]> {
     const { store, consumer } = this.#options;
     const reads = outboxes.map(async ({ sale, shard }) => {
-      return { sale, shard, entries: await store.readOutbox(sale, shard, consumer, LIMIT, MIN_IDLE_MS) };
+      return { sale, shard, entries: await store.readOutbox(sale, shard, consumer, LIMIT, minIdleMs) };
     });
     const settled = await Promise.allSettled(reads);
     const read = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
