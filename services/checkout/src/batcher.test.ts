@@ -77,6 +77,32 @@ test('the purchases of one tick are one call an item and shard, in their order',
   );
 });
 
+test('under load the next batch gathers for a moment, one of its size goes at once, and a purchase alone never waits', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const sizes: number[] = [];
+  const { submit } = setUp({
+    reserve: (_sale, _at, batch) => {
+      sizes.push(batch.length);
+      return Promise.resolve(reserved(batch));
+    },
+  });
+  const submitMany = (n: number): Promise<Outcome>[] => Array.from({ length: n }, () => submit().outcome);
+  const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  await submit().outcome;
+  await Promise.all(submitMany(6));
+  const gathered = submitMany(2);
+  await tick();
+  assert.deepEqual(sizes, [1, 6]);
+  gathered.push(...submitMany(3));
+  await tick();
+  t.mock.timers.tick(4);
+  await Promise.all(gathered);
+  assert.deepEqual(sizes, [1, 6, 5]);
+  await Promise.all([...submitMany(40), submit().outcome]);
+  await Promise.all(submitMany(32));
+  assert.deepEqual(sizes, [1, 6, 5, 41, 32]);
+});
+
 test('a batch has its limit, calls in flight too, and what waits beyond the queue is refused', async () => {
   let inFlight = 0;
   let most = 0;

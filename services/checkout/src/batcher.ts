@@ -47,6 +47,10 @@ interface Lane {
   borrowing: boolean;
   /** In the list of lanes to be flushed at the end of this tick. */
   marked: boolean;
+  /** Purchases in the last call. */
+  lastSize: number;
+  /** The next batch is waited for; see `GATHER_MS`. */
+  gathering: boolean;
 }
 
 export interface BatcherOptions {
@@ -61,6 +65,11 @@ export interface BatcherOptions {
 export const MAX_BATCH = 128;
 /** While one call is under way the next batch gathers: one message to Redis, and one back, for more purchases. */
 const MAX_IN_FLIGHT = 1;
+/** A call that had so many purchases shows load: then the next batch may wait until it is worth its messages. */
+const BUSY = 6;
+/** A batch of so many is sent at once, and a smaller one under load after so many ms. */
+const ENOUGH = 32;
+const GATHER_MS = 4;
 /** As many ask whether a sold-out item still is, while the rest waits for what they hear. */
 const PROBE = 8;
 /** About 0.2 s of Redis' work: what waits longer would miss its time anyway. */
@@ -87,7 +96,7 @@ export class Batcher {
     this.#marked = [];
     for (const lane of lanes) {
       lane.marked = false;
-      this.#dispatch(lane);
+      this.#gather(lane);
     }
   };
 
@@ -120,10 +129,34 @@ export class Batcher {
     if (!at) throw new RangeError(`no shard ${shard} of ${item.sale.name}`);
     let lane = this.#lanes.get(at);
     if (!lane) {
-      lane = { item, at, queue: [], hungry: [], inFlight: 0, borrowing: false, marked: false };
+      lane = {
+        item,
+        at,
+        queue: [],
+        hungry: [],
+        inFlight: 0,
+        borrowing: false,
+        marked: false,
+        lastSize: 0,
+        gathering: false,
+      };
       this.#lanes.set(at, lane);
     }
     return lane;
+  }
+
+  /** Sends what is there, or, under load, in a moment: one message each way costs as much as several purchases in it. */
+  #gather(lane: Lane): void {
+    const waiting = lane.queue.length;
+    if (lane.lastSize < BUSY || waiting >= ENOUGH) {
+      this.#dispatch(lane);
+    } else if (waiting > 0 && !lane.gathering) {
+      lane.gathering = true;
+      setTimeout(() => {
+        lane.gathering = false;
+        this.#dispatch(lane);
+      }, GATHER_MS);
+    }
   }
 
   #dispatch(lane: Lane): void {
@@ -134,9 +167,10 @@ export class Batcher {
       const batch = this.#takeBatch(lane, probing ? PROBE : MAX_BATCH);
       if (batch.length === 0) continue;
       lane.inFlight++;
+      lane.lastSize = batch.length;
       void this.#send(lane, batch).finally(() => {
         lane.inFlight--;
-        this.#dispatch(lane);
+        this.#gather(lane);
       });
     }
   }
