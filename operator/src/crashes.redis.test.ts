@@ -95,6 +95,35 @@ test('whatever dies when: Closed, conserved, no epoch twice', { timeout: 120_000
   await fc.assert(property, { numRuns: 30 });
 });
 
+test('an epoch that was used before a crash is not used again, though Redis has lost it too', async () => {
+  const name = 'used-epoch';
+  await world.apply(name, SPEC);
+  const first = world.operator();
+  await world.until(first, name, (status) => status.phase === 'Open');
+  await world.redis.command('FLUSHALL');
+  let dead = false;
+  const dying = world.operator((deps) => ({
+    ...deps,
+    store: {
+      ...deps.store,
+      rebuild: async (sale, epoch, holds) => {
+        await deps.store.rebuild(sale, epoch, holds);
+        dead = true;
+        throw new Error('the operator has died');
+      },
+    },
+    resources: {
+      ...deps.resources,
+      writeStatus: (resource, status) =>
+        dead ? Promise.reject(new Error('dead')) : deps.resources.writeStatus(resource, status),
+    },
+  }));
+  while (!dead) await dying.pass();
+  await world.redis.command('FLUSHALL');
+  const back = await world.until(world.operator(), name, (status) => status.epoch > 2);
+  assert.equal(back.epoch, 3);
+});
+
 /** Runs the sale to its end under operators that die one after the other; resolves to the epochs of loaded stock. */
 async function live(name: string, lives: readonly number[], steps: readonly string[]): Promise<number[]> {
   const epochs: number[] = [];

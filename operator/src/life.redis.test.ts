@@ -159,6 +159,10 @@ test('edits of an open sale: stock up and down, the closing moved, an invalid on
   assert.deepEqual(await world.buy(name, 1), ['reserved']);
 
   await edit({ items: [itemOf(6)] });
+  for (let passes = 0; passes < 3; passes++) {
+    await operator.pass();
+    assert.deepEqual(await world.buy(name, 1), ['paused'], 'shut until all that was reserved is in the log');
+  }
   const lowered = await world.until(
     operator,
     name,
@@ -178,6 +182,36 @@ test('edits of an open sale: stock up and down, the closing moved, an invalid on
   const frozen = await world.until(operator, name, (status) => condition(status, 'Accepted').status === 'False');
   assert.match(condition(frozen, 'Accepted').message, /keep 6: the sale is Closed/);
   await ended(name, operator);
+});
+
+test('units bought while stock is being lowered stay bought, and the resource is told the least it can have', async () => {
+  const [name] = await brought('Open');
+  await world.buy(name, 4);
+  await world.apply(name, { ...(await windowOf(name)), items: [itemOf(5)] });
+  let bought: string[] = [];
+  const operator = world.operator((deps) => ({
+    ...deps,
+    store: {
+      ...deps.store,
+      async configure(sale, epoch) {
+        if (sale.name === name && bought.length === 0) bought = await world.buy(name, 2);
+        return deps.store.configure(sale, epoch);
+      },
+    },
+  }));
+  const lowered = await world.until(
+    operator,
+    name,
+    (status) => status.epoch === 2 && condition(status, 'Accepted').status === 'False',
+    () => world.relay(name),
+  );
+  assert.deepEqual(bought, ['reserved', 'reserved']);
+  assert.deepEqual(level(lowered), { sku: SKU, stock: 6, free: 0, held: 6, sold: 0 });
+  assert.match(condition(lowered, 'Accepted').message, /write at least 6/);
+  await world.until(operator, name, () => world.allocations.get(name)?.get(SKU)?.allocated === 6, work(name));
+  await ended(name, operator);
+  const paid = [...world.entries.values()].filter((entry) => entry.sale === name && entry.status === 'paid');
+  assert.equal(paid.length, 6);
 });
 
 test('a sale is deleted in every phase, and nothing of it stays but its purchases', async () => {
@@ -371,6 +405,8 @@ test('a reservation that reaches the log after the rebuild, too late to be charg
   await world.apply(name, { opensAt: sale?.opensAt ?? 0, closesAt: Date.now(), payment: { holdFor: '200ms' } });
   const closed = await world.until(operator, name, (status) => status.proof !== undefined, work(name));
   assert.deepEqual([closed.proof?.problems, closed.proof?.unsettled, closed.proof?.sold], [[], 0, 0]);
+  const endings = [...world.entries.values()].filter((entry) => entry.sale === name).map(({ status }) => status);
+  assert.deepEqual(endings, ['expired']);
   await ended(name, operator);
 });
 
