@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { freePort, startRedis, testFolder, type RunningServer } from '@flashsale/local/testing';
 import { register } from '@flashsale/platform/metrics';
-import { CONDITIONS, Existence, keys, TOPICS, type Phase, type StockLevel } from '@flashsale/sale';
+import { CONDITIONS, TOPICS, type Phase, type StockLevel } from '@flashsale/sale';
 import type { SaleStatus, StatusCondition } from './status.ts';
 import { itemOf, SKU, World, type Operator } from './world.fixture.ts';
 
@@ -313,22 +313,6 @@ test('documents that are no sale get a status: unreadable, under a wrong name, o
   await ended(name, operator);
 });
 
-test('a status that is lost or torn in mid-sale: the sale goes on in its epoch', async () => {
-  const [name, operator] = await brought('Open');
-  await world.buy(name, 2);
-  for (const damage of [
-    () => rm(world.path(name, '.status.json')),
-    () => writeFile(world.path(name, '.status.json'), '{"pha'),
-  ]) {
-    await damage();
-    const back = await world.until(operator, name, is('Open'));
-    assert.deepEqual([back.epoch, level(back).held], [1, 2]);
-    assert.equal((await world.published(name))?.epoch, 1);
-  }
-  assert.deepEqual(await world.buy(name, 1), ['reserved']);
-  await ended(name, operator);
-});
-
 test('a Redis that lost everything is rebuilt under a new epoch, in each phase', async () => {
   for (const phase of ['Armed', 'Open'] as const) {
     const [name, operator] = await brought(phase);
@@ -454,28 +438,5 @@ test('servers that are down are named in the status, and the sale goes on when t
   assert.equal(draining.phase, 'Draining');
   world.down.clear();
   await world.until(operator, name, (status) => status.proof?.holds === true, work(name));
-  await ended(name, operator);
-});
-
-test('the existence filter is complete, and comes back where Redis lost it', async () => {
-  world.allocations.set('long-ago', new Map([['boot', { allocated: 1, sold: 0 }]]));
-  const [name, operator] = await brought('Open');
-  for (const lose of [() => Promise.resolve(0), () => world.redis.command('DEL', keys.existence)]) {
-    await lose();
-    let bytes: Uint8Array | undefined;
-    await world.until(operator, name, () => true);
-    for (let tries = 0; tries < 1000 && !bytes; tries++) {
-      await operator.pass();
-      bytes = await world.store.existence();
-    }
-    const filter = new Existence(bytes ?? new Uint8Array());
-    assert.deepEqual(
-      [filter.hasItem('long-ago', 'boot'), filter.hasItem(name, SKU), filter.hasSale('made-up')],
-      [true, true, false],
-    );
-  }
-  await world.redis.command('DEL', keys.published);
-  for (let tries = 0; tries < 1000 && !(await world.published(name)); tries++) await operator.pass();
-  assert.equal((await world.published(name))?.phase, 'Open');
   await ended(name, operator);
 });

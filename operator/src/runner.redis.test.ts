@@ -1,9 +1,11 @@
-/** The runner: one pass at a time a sale, changes during a pass, failures of one sale, the drain. */
+/** The runner: one pass at a time a sale, changes during a pass, failures of one sale, the drain, and what is lost. */
 import assert from 'node:assert/strict';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { freePort, startRedis, testFolder, type RunningServer } from '@flashsale/local/testing';
-import { World } from './world.fixture.ts';
+import { Existence, keys } from '@flashsale/sale';
+import { SKU, World } from './world.fixture.ts';
 
 let server: RunningServer;
 let world: World;
@@ -134,4 +136,47 @@ test('a drain ends a proof that is waiting to be taken again, and says nothing w
   world.entries.delete(entry.id);
   const holds = await world.until(next, 'draining', (found) => found.proof?.holds === true);
   assert.deepEqual(holds.proof?.problems, []);
+});
+
+test('a status that is lost or torn in mid-sale: the sale goes on in its epoch', async () => {
+  const name = 'lost-status';
+  const operator = world.operator();
+  await world.apply(name, {});
+  await world.until(operator, name, (status) => status.phase === 'Open');
+  await world.buy(name, 2);
+  for (const damage of [
+    () => rm(world.path(name, '.status.json')),
+    () => writeFile(world.path(name, '.status.json'), '{"pha'),
+  ]) {
+    await damage();
+    const back = await world.until(operator, name, (status) => status.phase === 'Open');
+    assert.deepEqual([back.epoch, back.items[0]?.held], [1, 2]);
+    assert.equal((await world.published(name))?.epoch, 1);
+  }
+  assert.deepEqual(await world.buy(name, 1), ['reserved']);
+});
+
+test('the existence filter is complete, and comes back where Redis lost it', async () => {
+  world.allocations.set('long-ago', new Map([['boot', { allocated: 1, sold: 0 }]]));
+  const name = 'known';
+  const operator = world.operator();
+  await world.apply(name, {});
+  await world.until(operator, name, (status) => status.phase === 'Open');
+  for (const lose of [() => Promise.resolve(0), () => world.redis.command('DEL', keys.existence)]) {
+    await lose();
+    let bytes: Uint8Array | undefined;
+    await world.until(operator, name, () => true);
+    for (let tries = 0; tries < 1000 && !bytes; tries++) {
+      await operator.pass();
+      bytes = await world.store.existence();
+    }
+    const filter = new Existence(bytes ?? new Uint8Array());
+    assert.deepEqual(
+      [filter.hasItem('long-ago', 'boot'), filter.hasItem(name, SKU), filter.hasSale('made-up')],
+      [true, true, false],
+    );
+  }
+  await world.redis.command('DEL', keys.published);
+  for (let tries = 0; tries < 1000 && !(await world.published(name)); tries++) await operator.pass();
+  assert.equal((await world.published(name))?.phase, 'Open');
 });
