@@ -94,6 +94,17 @@ test('a body names the field that is wrong', () => {
     assert.throws(() => parseBody(body, listed), refused('invalid_request', field), body);
 });
 
+test('the same body is another item in another sale, and in the same sale published anew', () => {
+  const [one, two] = ['drop', 'other'].map((name) => listSale(testSale(name))) as [typeof listed, typeof listed];
+  const anew = listSale(one.sale);
+  const body = '{"sku":"air-zero-42","quantity":1}';
+  for (const each of [one, one, two, anew, one]) {
+    assert.equal(parseBody(body, each).item, each.items.get('air-zero-42'));
+  }
+  assert.throws(() => parseBody(body, listed), refused('invalid_request', 'sku'));
+  assert.throws(() => parseBody(`${body} x`, one), refused('invalid_request', 'body'));
+});
+
 test('any JSON is read or refused as invalid_request, never anything else', () => {
   fc.assert(
     fc.property(fc.oneof(fc.json(), fc.string()), (text) => {
