@@ -15,7 +15,7 @@ import { prove } from './proof.ts';
 import type { SaleResource } from './resources.ts';
 import { scaleTargets, type ScaleMode } from './scale.ts';
 import type { OperatorDeps, SaleMemory, Scope } from './scope.ts';
-import { withCondition, type SaleStatus } from './status.ts';
+import { withCondition, withSummary, type SaleStatus } from './status.ts';
 import { ensureAllocated, ensureStock, watchStock } from './stock.ts';
 
 /** When to look again, in ms. */
@@ -222,6 +222,8 @@ async function rejected(
   return IDLE_MS;
 }
 
-async function save({ resource, status }: Scope, { resources }: OperatorDeps): Promise<void> {
+async function save(scope: Scope, { resources }: OperatorDeps): Promise<void> {
+  const { resource, sale } = scope;
+  const status = withSummary(scope.status, sale);
   if (JSON.stringify(status) !== JSON.stringify(resource.status)) await resources.writeStatus(resource, status);
 }
