@@ -1,7 +1,7 @@
 /** A namespace on the Kubernetes API server for tests, with the CRD as it is committed. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { request } from 'node:https';
+import { request, type RequestOptions } from 'node:https';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createKubeClient, KubeConfig, type KubeClient } from '@flashsale/kube/client';
 import { parse, parseAllDocuments } from 'yaml';
@@ -94,15 +94,15 @@ export async function answerOf<T>(call: Promise<T>): Promise<Answer<T>> {
   }
 }
 
+type Access = Omit<RequestOptions, 'headers'> & { headers: Record<string, string> };
+
 async function tableOf(config: KubeConfig, path: string): ReturnType<Cluster['table']> {
-  const options: Parameters<typeof config.applyToHTTPSOptions>[0] & { headers: Record<string, string> } = {
-    headers: {},
-  };
-  await config.applyToHTTPSOptions(options);
+  const access: Access = { headers: {} };
+  await config.applyToHTTPSOptions(access);
   const url = new URL(path, config.getCurrentCluster()?.server);
-  const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+  const headers = { ...access.headers, accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' };
   return new Promise((resolve, reject) => {
-    const sent = request(url, { ...options, headers: { ...options.headers, accept }, timeout: 10_000 }, (response) => {
+    const sent = request(url, { ...access, headers, timeout: 10_000 }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', reject);

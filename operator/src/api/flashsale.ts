@@ -15,6 +15,7 @@ import { rulesOf } from './cel.ts';
 import * as rules from './rules.ts';
 
 const MOST_DURATION_MS = 30 * 24 * 3_600_000;
+const MOST_TITLE = 200;
 const INT32 = 2_147_483_647;
 
 /** A text of a fixed form. The form and the words for another one go into the CRD as well. */
@@ -55,7 +56,13 @@ const units = (words: string) => count(words, 1, SALE_LIMITS.units);
 const itemSchema = z
   .strictObject({
     sku: text(SALE_FORMS.sku, 64).describe('The stock keeping unit that is sold; each at most once in a sale.'),
-    title: z.string().max(200).optional().describe('What buyers see. The sku where it is absent.'),
+    // Kubernetes counts characters, zod UTF-16 units.
+    title: z
+      .string()
+      .refine((title) => Array.from(title).length <= MOST_TITLE, `write at most ${MOST_TITLE} characters`)
+      .meta({ maxLength: MOST_TITLE })
+      .optional()
+      .describe('What buyers see. The sku where it is absent.'),
     stock: units('Units put on sale. Can be raised while the sale runs, and lowered to what is sold or in payment.'),
     perBuyer: units('Most units one buyer may have. Fixed from the warm-up on.').default(1),
     price: z
