@@ -1,5 +1,5 @@
 /** The status of a FlashSale, as its readers see it (contract: phase, conditions, items, scale, proof): schema and type. */
-import { PHASES, type Sale } from '@flashsale/sale';
+import { PHASES, SALE_LIMITS, type Sale } from '@flashsale/sale';
 import { z } from 'zod';
 
 const count = (words: string) => z.int().min(0).describe(words);
@@ -83,8 +83,8 @@ export const statusSchema = z.strictObject({
     .describe(
       'What is so: Accepted, StockWarm, CacheWarm, ConsumersReady, Armed, Open, Paused, Conserved and Reconciled.',
     ),
-  items: z.array(itemSchema).max(256).meta(byKey('sku')).describe('Where the stock of each item is.'),
-  scale: z.array(scaleSchema).max(32).meta(byKey('target')).describe('What each workload does.'),
+  items: z.array(itemSchema).max(SALE_LIMITS.items).meta(byKey('sku')).describe('Where the stock of each item is.'),
+  scale: z.array(scaleSchema).max(SALE_LIMITS.scale).meta(byKey('target')).describe('What each workload does.'),
   summary: summarySchema.describe('Sums over items and workloads, for tables.'),
   accepted: z
     .custom<Sale>()

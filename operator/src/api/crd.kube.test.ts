@@ -125,3 +125,15 @@ test('discovery knows the short name, the categories and the status subresource,
   const found = resources.find(({ name }) => name === 'flashsales');
   assert.deepEqual([found?.shortNames, found?.categories], [['fsale'], ['all', 'flashsale']]);
 });
+
+test('kubectl explain knows what is said of a field', async () => {
+  const until = Date.now() + 30_000;
+  const published = async (): Promise<string> => {
+    const path = '/openapi/v3/apis/flashsale.dev/v1';
+    return JSON.stringify(await answerOf(cluster.client.call({ method: 'GET', path })));
+  };
+  // The API server publishes the schema a moment after it serves the resource.
+  while (!(await published()).includes('The stock keeping unit that is sold; each at most once in a sale.')) {
+    assert.ok(Date.now() < until, 'the schema was not published');
+  }
+});

@@ -74,7 +74,7 @@ const RIGHTS: readonly Right[] = [
   ...['get', 'list', 'watch'].map((verb) => ({ group: 'autoscaling', resource: 'horizontalpodautoscalers', verb })),
   ...['create', 'patch'].map((verb) => ({ group: 'events.k8s.io', resource: 'events', verb })),
   { ...leases, verb: 'create' },
-  ...['get', 'list', 'watch', 'patch', 'update'].map((verb) => ({ ...leases, name: 'flashsale-operator', verb })),
+  ...['get', 'update'].map((verb) => ({ ...leases, name: 'flashsale-operator', verb })),
 ];
 
 const WRONGS: readonly Right[] = [
