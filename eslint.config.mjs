@@ -14,6 +14,8 @@ const VENDORS = [
   'prom-client',
   'pino',
 ];
+/** The Kubernetes client, and the HTTP below it, are wrapped in packages/kube. */
+const kubeVendors = { group: ['@kubernetes/client-node'], message: 'Import it through packages/kube.' };
 const border = (patterns) => ({ 'no-restricted-imports': ['error', { patterns }] });
 const vendors = { group: VENDORS, message: 'Import it through packages/platform.' };
 const local = {
@@ -22,7 +24,7 @@ const local = {
 };
 const upward = (names) => ({
   group: names.flatMap((n) => [`@flashsale/${n}`, `@flashsale/${n}/*`]),
-  message: 'Dependencies go services, operator -> platform -> sale.',
+  message: 'Dependencies go services, operator -> kube, platform -> sale.',
 });
 const SERVICES = ['checkout', 'payments', 'orders', 'live', 'identity', 'storefront', 'operator', 'loadtest'];
 
@@ -74,12 +76,28 @@ export default tseslint.config(
   {
     files: ['packages/platform/src/**/*.ts'],
     ignores: ['**/*.test.ts'],
-    rules: border([upward(['local', ...SERVICES])]),
+    rules: border([kubeVendors, upward(['local', 'kube', ...SERVICES])]),
+  },
+  {
+    files: ['packages/kube/src/**/*.ts'],
+    ignores: ['**/*.test.ts'],
+    rules: border([
+      vendors,
+      upward(['local', 'sale', ...SERVICES]),
+      {
+        regex: '^@flashsale/platform/(?!(metrics|log)$)',
+        message: 'The engine is for others too: of the platform it uses logs and metrics alone.',
+      },
+    ]),
   },
   {
     files: ['services/**/*.ts', 'operator/**/*.ts'],
     ignores: ['**/*.test.ts'],
-    rules: border([vendors, local, upward(SERVICES)]),
+    rules: border([vendors, kubeVendors, local, upward(SERVICES)]),
   },
-  { files: ['packages/local/**/*.ts', 'loadtest/**/*.ts'], ignores: ['**/*.test.ts'], rules: { 'no-console': 'off' } },
+  {
+    files: ['packages/local/**/*.ts', 'loadtest/**/*.ts'],
+    ignores: ['**/*.test.ts'],
+    rules: { 'no-console': 'off', ...border([kubeVendors]) },
+  },
 );

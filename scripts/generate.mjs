@@ -1,4 +1,4 @@
-// Generates what is generated: Prisma clients from their schemas, typed callers from the Lua scripts.
+// Generates what is generated: Prisma clients from their schemas, typed callers from the Lua scripts, the CRD.
 // `--verify` fails where a committed generated file is not what its source says. Skips what has not changed.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -77,6 +77,37 @@ async function generateScripts(verify) {
   writeFileSync(stamp, hash());
 }
 
+/** Runs a script of ours in TypeScript, which the system's own Node may be too old for, and resolves to what it prints. */
+function runTypeScript(script) {
+  const node = join(root, 'node_modules/.bin/node');
+  return new Promise((resolve, reject) => {
+    execFile(node, [join(root, script)], { timeout: 60_000, maxBuffer: 16 * 1024 * 1024 }, (error, stdout, stderr) => {
+      if (error) reject(new Error(`${script} failed:\n${stderr}`));
+      else resolve(stdout);
+    });
+  });
+}
+
+/** The CRD, which is committed. */
+async function generateCrd(verify) {
+  const target = join(root, 'operator/config/crd/flashsales.flashsale.dev.yaml');
+  const sources = [...filesIn(join(root, 'operator/src/api')), join(root, 'operator/src/status.ts')];
+  const shared = join(root, 'packages/sale/src');
+  const stamp = join(root, 'node_modules/.cache/flashsale/crd-hash');
+  const before = existsSync(target) ? readFileSync(target, 'utf8') : '';
+  const hash = hashOf([...sources, join(shared, 'spec.ts'), join(shared, 'money.ts'), join(shared, 'types.ts')]);
+  const stamped = hash + createHash('sha256').update(before).digest('hex');
+  if (!verify && existsSync(stamp) && readFileSync(stamp, 'utf8') === stamped) return;
+  const text = await runTypeScript('operator/src/api/generate.ts');
+  if (verify && text !== before) {
+    throw new Error(`${relative(root, target)} is not what its schema says: run \`npm run generate\` and commit it.`);
+  }
+  mkdirSync(dirname(target), { recursive: true });
+  if (text !== before) writeFileSync(target, text);
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, hash + createHash('sha256').update(text).digest('hex'));
+}
+
 /** All that is generated. Clients are not committed: there is nothing of them to verify but that they can be made. */
 export async function generate({ verify = false } = {}) {
   const made = async (client) => {
@@ -84,6 +115,7 @@ export async function generate({ verify = false } = {}) {
   };
   await Promise.all(clients().map(made));
   await generateScripts(verify);
+  await generateCrd(verify);
 }
 
 if (process.argv[1] && pathToFileURL(process.argv[1]).href === import.meta.url) {

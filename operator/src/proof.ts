@@ -13,27 +13,9 @@ import {
   type SaleInspection,
   type SaleStore,
 } from '@flashsale/sale';
+import type { Proof } from './status.ts';
 
-export interface Proof {
-  readonly sale: string;
-  /** Units, summed over the items. */
-  readonly stock: number;
-  readonly free: number;
-  readonly held: number;
-  /** Units sold by the ledger. */
-  readonly sold: number;
-  /** Purchases given back. */
-  readonly refunded: number;
-  /** Units sold beyond the stock of their item. */
-  readonly oversold: number;
-  /** Buyers with more units of an item than one buyer may have. */
-  readonly doubleBuyers: number;
-  /** Purchases that are past their time and have no ending. */
-  readonly unsettled: number;
-  readonly holds: boolean;
-  /** What does not add up, in words; empty where `holds`. */
-  readonly problems: readonly string[];
-}
+export type { Proof } from './status.ts';
 
 export interface ProofSources {
   readonly store: Pick<SaleStore, 'inspect' | 'holds' | 'time'>;

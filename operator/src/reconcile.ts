@@ -8,7 +8,7 @@ import { prove } from './proof.ts';
 import type { SaleResource } from './resources.ts';
 import { scaleTargets, type ScaleMode } from './scale.ts';
 import { textOf, type OperatorDeps, type SaleMemory, type Scope } from './scope.ts';
-import type { SaleStatus } from './status.ts';
+import { withSummary, type SaleStatus } from './status.ts';
 import {
   adoptEpoch,
   checkName,
@@ -217,7 +217,9 @@ async function reject(
   return IDLE_MS;
 }
 
-async function save({ resource, status, sale }: Scope, { resources }: OperatorDeps): Promise<void> {
+async function save(scope: Scope, { resources }: OperatorDeps): Promise<void> {
+  const { resource, sale } = scope;
+  const status = withSummary(scope.status, sale);
   showSale(sale.name, status);
   if (JSON.stringify(status) !== JSON.stringify(resource.status)) await resources.writeStatus(resource, status);
 }

@@ -66,7 +66,7 @@ const REFUSALS: readonly (readonly [name: string, text: string, problem: RegExp]
   [
     'a name with capitals and spaces',
     stringify({ ...DOCUMENT, metadata: { name: 'Sneaker Drop' } }),
-    /^metadata.name: use lower-case/,
+    /^metadata.name: use at most 63 lower-case/,
   ],
 ];
 

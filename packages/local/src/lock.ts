@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How long to wait for another process's work: an install may take minutes. */
-const WAIT_MS = 15 * 60_000;
+/** How long to wait for another process's work: building a server from source may take half an hour. */
+const WAIT_MS = 45 * 60_000;
 const POLL_MS = 200;
 
 /** Tries to take the lock `name`. Returns its release, or undefined where another process has it. */
@@ -20,13 +20,13 @@ export async function tryLock(name: string): Promise<(() => Promise<void>) | und
     });
 }
 
-/** Runs `work` while holding the lock `name`. Throws after 15 minutes of waiting. */
+/** Runs `work` while holding the lock `name`. Throws after 45 minutes of waiting. */
 export async function withLock<T>(name: string, work: () => Promise<T>, waiting?: () => void): Promise<T> {
   const deadline = Date.now() + WAIT_MS;
   let release = await tryLock(name);
   if (release === undefined) waiting?.();
   while (release === undefined) {
-    if (Date.now() > deadline) throw new Error(`another process has held the lock "${name}" for 15 minutes`);
+    if (Date.now() > deadline) throw new Error(`another process has held the lock "${name}" for 45 minutes`);
     await sleep(POLL_MS);
     release = await tryLock(name);
   }

@@ -1,4 +1,5 @@
 /** Asks servers whether they serve, by their own protocols and without client libraries. */
+import { get } from 'node:https';
 import { connect, type Socket } from 'node:net';
 
 const PROBE_MS = 2000;
@@ -55,6 +56,24 @@ export function kafkaServes(port: number): Promise<boolean> {
   client.copy(request, 14);
   // Response: size, correlation id, throttle time, then the number of brokers.
   return exchange(port, request, (received) => (received.length < 16 ? undefined : received.readInt32BE(12) > 0));
+}
+
+/** True once the API server calls itself ready. Its certificate is not known before: it is not checked here. */
+export function kubeServes(port: number, token: string): Promise<boolean> {
+  return new Promise((done, fail) => {
+    const options = {
+      headers: { authorization: `Bearer ${token}` },
+      rejectUnauthorized: false,
+      agent: false,
+      timeout: PROBE_MS,
+    };
+    const request = get(`https://127.0.0.1:${port}/readyz`, options, (response) => {
+      response.resume();
+      done(response.statusCode === 200);
+    });
+    request.once('timeout', () => request.destroy(new Error(`no answer on port ${port} within ${PROBE_MS} ms`)));
+    request.once('error', fail);
+  });
 }
 
 /**

@@ -7,18 +7,28 @@ import { endByPidFile, identityOf, runningPid, signalQuietly, writePidFile } fro
 import { freePort } from './ports.ts';
 import { postgresQuery } from './probe.ts';
 import { startKafka } from './servers/kafka.ts';
+import { startKube } from './servers/kube.ts';
 import { startPostgres } from './servers/postgres.ts';
 import { startRedis } from './servers/redis.ts';
 import type { RunningServer, ServerOptions } from './servers/server.ts';
 
 export { freePort, freePorts } from './ports.ts';
 export { startKafka, type KafkaOptions } from './servers/kafka.ts';
+export { startKube, type KubeServer } from './servers/kube.ts';
 export { startPostgres } from './servers/postgres.ts';
 export { startRedis } from './servers/redis.ts';
 export type { RunningServer, ServerOptions } from './servers/server.ts';
 
 const PREFIX = 'flashsale-test-';
-const SERVERS = ['redis', 'kafka', 'postgres'] as const;
+/** Pid files of the servers in a test process's folder: one folder a server, one file a process. */
+const PID_FILES = [
+  'redis/redis.pid',
+  'kafka/kafka.pid',
+  'postgres/postgres.pid',
+  'kube/controllers.pid',
+  'kube/apiserver.pid',
+  'kube/etcd.pid',
+];
 const GONE_MS = 5000;
 
 /** URL of a Redis for tests, shared by the tests of this process: isolate by random sale names, never flush. */
@@ -27,6 +37,15 @@ export const testRedis = shared('TEST_REDIS_URL', 'redis', startRedis);
 export const testKafka = shared('TEST_KAFKA_BROKERS', 'kafka', startKafka);
 /** URL of the database `postgres` of a PostgreSQL for tests, as superuser. Most tests want `testDatabase()`. */
 export const testPostgres = shared('TEST_POSTGRES_URL', 'postgres', startPostgres);
+
+/**
+ * Path of a kubeconfig for a Kubernetes API server for tests, contexts `admin` (current) and `restricted` (a user
+ * without any right). Isolate by a namespace, or an API group, of your own.
+ */
+export const testKube = shared('TEST_KUBECONFIG', 'kube', async (options) => {
+  const { kubeconfig } = await startKube(options);
+  return { url: kubeconfig };
+});
 
 /** URL of a fresh, empty database on the PostgreSQL for tests. */
 export async function testDatabase(): Promise<string> {
@@ -53,8 +72,8 @@ export function testFolder(): string {
 
 function shared(
   variable: string,
-  name: (typeof SERVERS)[number],
-  start: (options: ServerOptions) => Promise<RunningServer>,
+  name: string,
+  start: (options: ServerOptions) => Promise<Pick<RunningServer, 'url'>>,
 ): () => Promise<string> {
   let running: Promise<string> | undefined;
   const own = async (): Promise<string> => {
@@ -70,16 +89,16 @@ async function endLeftovers(): Promise<void> {
   for (const entry of readdirSync(tmpdir()).filter((name) => name.startsWith(PREFIX))) {
     const left = join(tmpdir(), entry);
     if (left === folder || runningPid(join(left, 'owner.pid')) !== undefined) continue;
-    for (const name of SERVERS) await endByPidFile(join(left, name, `${name}.pid`), 'SIGKILL', GONE_MS);
+    for (const file of PID_FILES) await endByPidFile(join(left, file), 'SIGKILL', GONE_MS);
     rmSync(left, { recursive: true, force: true });
   }
 }
 
 /** At exit nothing asynchronous runs any more. SIGQUIT lets PostgreSQL give its shared memory back. */
 function endNow(own: string): void {
-  const pids = SERVERS.map((name) => ({ name, pid: runningPid(join(own, name, `${name}.pid`)) }));
-  for (const { name, pid } of pids) {
-    if (pid !== undefined) signalQuietly(pid, name === 'postgres' ? 'SIGQUIT' : 'SIGKILL');
+  const pids = PID_FILES.map((file) => ({ file, pid: runningPid(join(own, file)) }));
+  for (const { file, pid } of pids) {
+    if (pid !== undefined) signalQuietly(pid, file.startsWith('postgres/') ? 'SIGQUIT' : 'SIGKILL');
   }
   const deadline = Date.now() + GONE_MS;
   const pause = new Int32Array(new SharedArrayBuffer(4));

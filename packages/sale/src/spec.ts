@@ -8,10 +8,20 @@ export interface SaleProblem {
 }
 
 /** Most items, scaled workloads and units: far above any real sale, low enough that every counter stays exact. */
-const MOST = { items: 256, scale: 32, units: 1_000_000_000, shards: 64, pages: 10_000 } as const;
-const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-const SKU = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-const CURRENCY = /^[A-Z]{3}$/;
+export const SALE_LIMITS = { items: 256, scale: 32, units: 1_000_000_000, shards: 64, pages: 10_000 } as const;
+
+/** Texts of a fixed form, and what to write where one has another. */
+export const SALE_FORMS = {
+  label: {
+    pattern: /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    message: 'use at most 63 lower-case letters, digits and "-", with a letter or digit at both ends',
+  },
+  sku: {
+    pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+    message: 'use 1 to 64 letters, digits, ".", "_" and "-", a letter or digit first',
+  },
+  currency: { pattern: /^[A-Z]{3}$/, message: 'write the three capitals of ISO 4217, such as EUR' },
+} as const;
 
 type Checked = readonly [bad: boolean, field: string, message: string];
 const problemsIn = (checks: readonly Checked[]): SaleProblem[] =>
@@ -43,13 +53,17 @@ export function checkSale(sale: Sale): SaleProblem[] {
 }
 
 function nameProblems({ name, namespace, items, scale }: Sale): SaleProblem[] {
-  const label = 'use at most 63 lower-case letters, digits and "-", with a letter or digit at both ends';
+  const label = SALE_FORMS.label.message;
   return problemsIn([
-    [!DNS_LABEL.test(name), 'metadata.name', label],
-    [!DNS_LABEL.test(namespace), 'metadata.namespace', label],
+    [!SALE_FORMS.label.pattern.test(name), 'metadata.name', label],
+    [!SALE_FORMS.label.pattern.test(namespace), 'metadata.namespace', label],
     [items.length === 0, 'spec.items', 'list at least one item'],
-    [items.length > MOST.items, 'spec.items', `list at most ${MOST.items} items; put the others into a second sale`],
-    [scale.length > MOST.scale, 'spec.scale', `list at most ${MOST.scale} workloads`],
+    [
+      items.length > SALE_LIMITS.items,
+      'spec.items',
+      `list at most ${SALE_LIMITS.items} items; put the others into a second sale`,
+    ],
+    [scale.length > SALE_LIMITS.scale, 'spec.scale', `list at most ${SALE_LIMITS.scale} workloads`],
   ]);
 }
 
@@ -65,23 +79,27 @@ function windowProblems({ opensAt, closesAt, holdForMs }: Sale): SaleProblem[] {
 
 function itemProblems({ sku, stock, perBuyer, price }: SaleItem, at: number): SaleProblem[] {
   const path = `spec.items.${at}`;
-  const units = `write a whole number from 1 to ${MOST.units}`;
+  const units = `write a whole number from 1 to ${SALE_LIMITS.units}`;
   return problemsIn([
-    [!SKU.test(sku), `${path}.sku`, 'use 1 to 64 letters, digits, ".", "_" and "-", a letter or digit first'],
-    [!whole(stock, 1, MOST.units), `${path}.stock`, units],
-    [!whole(perBuyer, 1, MOST.units), `${path}.perBuyer`, units],
+    [!SALE_FORMS.sku.pattern.test(sku), `${path}.sku`, SALE_FORMS.sku.message],
+    [!whole(stock, 1, SALE_LIMITS.units), `${path}.stock`, units],
+    [!whole(perBuyer, 1, SALE_LIMITS.units), `${path}.perBuyer`, units],
     [!whole(price.minor, 0), `${path}.price.amount`, 'write an amount from 0, such as "129.00"'],
-    [!CURRENCY.test(price.currency), `${path}.price.currency`, 'write the three capitals of ISO 4217, such as EUR'],
+    [!SALE_FORMS.currency.pattern.test(price.currency), `${path}.price.currency`, SALE_FORMS.currency.message],
   ]);
 }
 
 function warmProblems({ warm: { leadTimeMs, shards, cache } }: Sale): SaleProblem[] {
   return problemsIn([
     [!whole(leadTimeMs, 0), 'spec.warm.leadTime', 'write a duration from 0, such as 10m'],
-    [!whole(shards, 1, MOST.shards), 'spec.warm.shards', `write a whole number from 1 to ${MOST.shards}`],
+    [!whole(shards, 1, SALE_LIMITS.shards), 'spec.warm.shards', `write a whole number from 1 to ${SALE_LIMITS.shards}`],
     [!whole(cache.ttlMs, 1), 'spec.warm.cache.ttl', 'write a duration above 0, such as 2m'],
     [!(cache.jitter >= 0 && cache.jitter <= 1), 'spec.warm.cache.jitter', 'write a number from 0 to 1, such as 0.3'],
-    [!whole(cache.pages, 0, MOST.pages), 'spec.warm.cache.pages', `write a whole number from 0 to ${MOST.pages}`],
+    [
+      !whole(cache.pages, 0, SALE_LIMITS.pages),
+      'spec.warm.cache.pages',
+      `write a whole number from 0 to ${SALE_LIMITS.pages}`,
+    ],
   ]);
 }
 
@@ -116,32 +134,54 @@ export interface ChangeContext {
   readonly taken: ReadonlyMap<string, number>;
 }
 
-/** Phases from which on a part of the resource can no longer change. */
 const WARM: readonly Phase[] = ['Warming', 'Armed', 'Open', 'Draining', 'Closed', 'Aborted'];
 const ARMED: readonly Phase[] = ['Armed', 'Open', 'Draining', 'Closed', 'Aborted'];
 const OPEN: readonly Phase[] = ['Open', 'Draining', 'Closed', 'Aborted'];
 const OVER: readonly Phase[] = ['Draining', 'Closed', 'Aborted'];
+
+/** The phases in which a part of the resource can no longer change. */
+export const FROZEN_IN = {
+  opensAt: ARMED,
+  closesAt: OVER,
+  stock: OVER,
+  shards: WARM,
+  membersOnly: WARM,
+  perBuyer: WARM,
+  items: OPEN,
+} as const;
 
 /** What forbids going from `old` to `next` where the sale stands. `next` must be valid on its own; see `checkSale`. */
 export function checkChange(old: Sale, next: Sale, { phase, taken }: ChangeContext): SaleProblem[] {
   const keep = (was: string | number | boolean): string => `keep ${was}: the sale is ${phase}`;
   return [
     ...problemsIn([
-      [next.opensAt !== old.opensAt && ARMED.includes(phase), 'spec.opensAt', keep(iso(old.opensAt))],
-      [next.closesAt !== old.closesAt && OVER.includes(phase), 'spec.closesAt', keep(iso(old.closesAt))],
+      [next.opensAt !== old.opensAt && FROZEN_IN.opensAt.includes(phase), 'spec.opensAt', keep(iso(old.opensAt))],
+      [next.closesAt !== old.closesAt && FROZEN_IN.closesAt.includes(phase), 'spec.closesAt', keep(iso(old.closesAt))],
       // Keys, buyers' marks and limits were laid out by these; a warm sale cannot be dealt out anew.
-      [next.warm.shards !== old.warm.shards && WARM.includes(phase), 'spec.warm.shards', keep(old.warm.shards)],
-      [next.membersOnly !== old.membersOnly && WARM.includes(phase), 'spec.membersOnly', keep(old.membersOnly)],
-      [!sameSkus(old, next) && OPEN.includes(phase), 'spec.items', `keep the items ${skus(old)}: the sale is ${phase}`],
+      [
+        next.warm.shards !== old.warm.shards && FROZEN_IN.shards.includes(phase),
+        'spec.warm.shards',
+        keep(old.warm.shards),
+      ],
+      [
+        next.membersOnly !== old.membersOnly && FROZEN_IN.membersOnly.includes(phase),
+        'spec.membersOnly',
+        keep(old.membersOnly),
+      ],
+      [
+        !sameSkus(old, next) && FROZEN_IN.items.includes(phase),
+        'spec.items',
+        `keep the items ${skus(old)}: the sale is ${phase}`,
+      ],
     ]),
     ...limitProblems(old, next, phase),
     ...stockProblems(next, taken),
-    ...(OVER.includes(phase) ? frozenStock(old, next, keep) : []),
+    ...(FROZEN_IN.stock.includes(phase) ? frozenStock(old, next, keep) : []),
   ];
 }
 
 function limitProblems(old: Sale, next: Sale, phase: Phase): SaleProblem[] {
-  if (!WARM.includes(phase)) return [];
+  if (!FROZEN_IN.perBuyer.includes(phase)) return [];
   return next.items.flatMap((item, at) => {
     const was = old.items.find(({ sku }) => sku === item.sku);
     if (!was || was.perBuyer === item.perBuyer) return [];

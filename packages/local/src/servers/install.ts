@@ -7,13 +7,15 @@ import { withLock } from '../lock.ts';
 import { CACHE } from '../paths.ts';
 import { note, step } from '../progress.ts';
 
-/** Longest time one program of an install may run, ms. */
+/** Longest time one program of an install may run where it says nothing else, ms. */
 const PROGRAM_MS = 10 * 60_000;
 const POLICY = '/usr/sbin/policy-rc.d';
 
 export interface RunOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Longest time it may run, ms; 10 minutes where absent. */
+  readonly timeoutMs?: number;
 }
 
 /** Runs a program to its end and returns what it wrote. Throws with the end of its output where it fails. */
@@ -23,7 +25,7 @@ export function runProgram(program: string, args: readonly string[], options: Ru
       cwd: options.cwd ?? CACHE,
       env: { ...process.env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: PROGRAM_MS,
+      timeout: options.timeoutMs ?? PROGRAM_MS,
       killSignal: 'SIGKILL',
     });
     let output = '';

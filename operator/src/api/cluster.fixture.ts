@@ -1,0 +1,117 @@
+/** A namespace on the Kubernetes API server for tests, with the CRD as it is committed. */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { request, type RequestOptions } from 'node:https';
+import { setTimeout as pause } from 'node:timers/promises';
+import { createKubeClient, KubeConfig, type KubeClient } from '@flashsale/kube/client';
+import { parse, parseAllDocuments } from 'yaml';
+
+export const CRD_FILE = new URL('../../config/crd/flashsales.flashsale.dev.yaml', import.meta.url);
+const CRD_PATH = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/flashsales.flashsale.dev';
+const ESTABLISHED_MS = 30_000;
+
+export interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly [member: string]: unknown;
+}
+
+/** What the API server made of a request: the object, or the words of its refusal. */
+export type Answer<T> =
+  { readonly object: T; readonly refusal: undefined } | { readonly object: undefined; readonly refusal: string };
+
+export interface Cluster {
+  readonly client: KubeClient;
+  readonly namespace: string;
+  /** Where the sales of the namespace are. */
+  readonly sales: string;
+  readonly config: KubeConfig;
+  /** The table that `kubectl get` prints. */
+  table(path: string): Promise<{ columnDefinitions: { name: string }[]; rows: { cells: unknown[] }[] }>;
+  close(): Promise<void>;
+}
+
+export function manifests(file: URL): Manifest[] {
+  return parseAllDocuments(readFileSync(file, 'utf8')).map((document) => document.toJS() as Manifest);
+}
+
+/** `kubeconfig` is a path. The namespace goes with `close`. */
+export async function openCluster(kubeconfig: string): Promise<Cluster> {
+  const config = new KubeConfig();
+  config.loadFromFile(kubeconfig);
+  const client = createKubeClient({ config, fieldManager: 'tests', deadlineMs: 30_000 });
+  await installCrd(client);
+  const namespace = `crd-${randomBytes(4).toString('hex')}`;
+  await client.call({ method: 'POST', path: '/api/v1/namespaces', body: { metadata: { name: namespace } } });
+  return {
+    client,
+    namespace,
+    sales: `/apis/flashsale.dev/v1/namespaces/${namespace}/flashsales`,
+    config,
+    table: (path) => tableOf(config, path),
+    close: async () => {
+      await client.call({ method: 'DELETE', path: `/api/v1/namespaces/${namespace}` });
+      await client.close();
+    },
+  };
+}
+
+/** Applies the CRD and waits until its resources are served. Safe beside others who do the same. */
+export async function installCrd(client: KubeClient): Promise<void> {
+  await client.call({
+    method: 'PATCH',
+    path: `${CRD_PATH}?fieldManager=tests&force=true&fieldValidation=Strict`,
+    contentType: 'application/apply-patch+yaml',
+    body: parse(readFileSync(CRD_FILE, 'utf8')) as unknown,
+  });
+  const until = Date.now() + ESTABLISHED_MS;
+  while (!(await isServed(client))) {
+    if (Date.now() > until) throw new Error(`the CRD is not established after ${ESTABLISHED_MS} ms`);
+    await pause(50);
+  }
+}
+
+interface Crd {
+  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+}
+
+async function isServed(client: KubeClient): Promise<boolean> {
+  const { status } = await client.call<Crd>({ method: 'GET', path: CRD_PATH });
+  return (status?.conditions ?? []).some(
+    (condition) => condition.type === 'Established' && condition.status === 'True',
+  );
+}
+
+/** Resolves to the answer, also where that is a refusal (a 4xx); throws any other failure. */
+export async function answerOf<T>(call: Promise<T>): Promise<Answer<T>> {
+  try {
+    return { object: await call, refusal: undefined };
+  } catch (error) {
+    const { code, message } = error as { code?: unknown; message?: string };
+    if (typeof code !== 'number' || code < 400 || code >= 500 || code === 429) throw error;
+    return { object: undefined, refusal: message ?? '' };
+  }
+}
+
+type Access = Omit<RequestOptions, 'headers'> & { headers: Record<string, string> };
+
+async function tableOf(config: KubeConfig, path: string): ReturnType<Cluster['table']> {
+  const access: Access = { headers: {} };
+  await config.applyToHTTPSOptions(access);
+  const url = new URL(path, config.getCurrentCluster()?.server);
+  const headers = { ...access.headers, accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' };
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { ...access, headers, timeout: 10_000 }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        resolve(JSON.parse(Buffer.concat(chunks).toString()) as Awaited<ReturnType<Cluster['table']>>);
+      });
+    });
+    sent.on('timeout', () => sent.destroy(new Error(`no answer from ${path}`)));
+    sent.on('error', reject);
+    sent.end();
+  });
+}

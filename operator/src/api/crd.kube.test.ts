@@ -1,0 +1,139 @@
+/** The CRD on a real API server: it is accepted, fills in what zod fills in, and refuses what `parseFlashSale` refuses. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { testKube } from '@flashsale/local/testing';
+import { stringify } from 'yaml';
+import { answerOf, manifests, openCluster, type Cluster, type Manifest } from './cluster.fixture.ts';
+import { BAD, document, item, SPEC, workload } from './documents.fixture.ts';
+import { parseFlashSale, specSchema, type FlashSale } from './flashsale.ts';
+
+const SAMPLES = new URL('../../samples/', import.meta.url);
+const samples = readdirSync(SAMPLES).filter((name) => name.endsWith('.yaml'));
+
+let cluster: Cluster;
+before(async () => {
+  cluster = await openCluster(await testKube());
+});
+after(() => cluster.close());
+
+/** Asks for the creation as kubectl does, without creating. */
+const create = (body: FlashSale | Manifest) =>
+  answerOf(
+    cluster.client.call<FlashSale>({
+      method: 'POST',
+      path: `${cluster.sales}?dryRun=All&fieldValidation=Strict`,
+      body,
+    }),
+  );
+
+test('the example is acceptable', async () => {
+  assert.equal((await create(document({}, cluster.namespace))).refusal, undefined);
+});
+
+for (const [name, change, field, words] of BAD) {
+  test(`${name} is refused by both, in words that help`, async () => {
+    const bad = document(change, cluster.namespace);
+    const said = parseFlashSale(stringify(bad)).problems.map((problem) => `${problem.field}: ${problem.message}`);
+    const own = field.replaceAll(/\[(\d+)\]/g, '.$1');
+    assert.ok(
+      said.some((line) => line.startsWith(own) && words.test(line)),
+      `parseFlashSale says ${said.join('\n')}`,
+    );
+    const { refusal = 'it was accepted' } = await create(bad);
+    assert.ok(refusal.includes(field) && words.test(refusal), `the API server says ${refusal}`);
+  });
+}
+
+for (const name of ['Drop', '-drop', 'a'.repeat(64), 'a.b']) {
+  test(`${name} is no name of a sale`, async () => {
+    const bad = document({}, cluster.namespace, name);
+    const [problem] = parseFlashSale(stringify(bad)).problems;
+    assert.equal(problem?.field, 'metadata.name');
+    assert.match((await create(bad)).refusal ?? 'it was accepted', /metadata\.name/);
+  });
+}
+
+for (const name of samples) {
+  test(`the sample ${name} is applied, and filled in as zod does`, async () => {
+    const [sample] = manifests(new URL(name, SAMPLES)) as unknown as [FlashSale];
+    const { problems } = parseFlashSale(stringify(sample));
+    assert.deepEqual(problems, []);
+    const applied = await cluster.client.call<FlashSale>({
+      method: 'PATCH',
+      path: `${cluster.sales}/${sample.metadata.name}?fieldManager=tests&fieldValidation=Strict`,
+      contentType: 'application/apply-patch+yaml',
+      body: { ...sample, metadata: { name: sample.metadata.name } },
+    });
+    assert.deepEqual(applied.spec, specSchema.parse(sample.spec));
+  });
+}
+
+test('the largest sale is accepted, and its largest change', async () => {
+  const items = Array.from({ length: 256 }, (_, i) => item({ sku: `${i}`.padStart(64, 's'), perBuyer: 2 }));
+  const scale = Array.from({ length: 32 }, (_, i) =>
+    workload({ target: { apiVersion: 'apps/v1', kind: 'Deployment', name: `${i}`.padStart(63, 'w') } }),
+  );
+  const large = document({ items, scale }, cluster.namespace, 'large');
+  const path = `${cluster.sales}/large`;
+  await cluster.client.call({ method: 'POST', path: cluster.sales, body: large });
+  const levels = items.map(({ sku }) => ({ sku, stock: 10, free: 1, held: 4, sold: 5 }));
+  await cluster.client.call({
+    method: 'PATCH',
+    path: `${path}/status`,
+    contentType: 'application/merge-patch+json',
+    body: { status: { phase: 'Open', items: levels } },
+  });
+  const raised = [...items].reverse().map((one) => ({ ...one, stock: 11 }));
+  const changed = await cluster.client.call<FlashSale>({
+    method: 'PATCH',
+    path,
+    contentType: 'application/merge-patch+json',
+    body: { spec: { items: raised } },
+  });
+  assert.equal(changed.spec.items[0]?.stock, 11);
+});
+
+test('kubectl get shows where the sale is', async () => {
+  await cluster.client.call({ method: 'POST', path: cluster.sales, body: document(SPEC, cluster.namespace, 'shown') });
+  const summary = { stock: 15, sold: 7, lag: 1200, ready: '18/20' };
+  await cluster.client.call({
+    method: 'PATCH',
+    path: `${cluster.sales}/shown/status`,
+    contentType: 'application/merge-patch+json',
+    body: { status: { phase: 'Open', summary } },
+  });
+  const { columnDefinitions, rows } = await cluster.table(`${cluster.sales}/shown`);
+  assert.deepEqual(
+    columnDefinitions.map(({ name }) => name),
+    ['Name', 'Phase', 'Opens', 'Stock', 'Sold', 'Lag', 'Ready', 'Age'],
+  );
+  assert.deepEqual(rows[0]?.cells.slice(0, -1), ['shown', 'Open', '2026-12-01T10:00:00Z', 15, 7, 1200, '18/20']);
+});
+
+test('discovery knows the short name, the categories and the status subresource, and no scale', async () => {
+  interface Found {
+    readonly name: string;
+    readonly shortNames?: readonly string[];
+    readonly categories?: readonly string[];
+  }
+  const { resources } = await cluster.client.call<{ resources: readonly Found[] }>({
+    method: 'GET',
+    path: '/apis/flashsale.dev/v1',
+  });
+  assert.deepEqual(resources.map(({ name }) => name).sort(), ['flashsales', 'flashsales/status']);
+  const found = resources.find(({ name }) => name === 'flashsales');
+  assert.deepEqual([found?.shortNames, found?.categories], [['fsale'], ['all', 'flashsale']]);
+});
+
+test('kubectl explain knows what is said of a field', async () => {
+  const until = Date.now() + 30_000;
+  const published = async (): Promise<string> => {
+    const path = '/openapi/v3/apis/flashsale.dev/v1';
+    return JSON.stringify(await answerOf(cluster.client.call({ method: 'GET', path })));
+  };
+  // The API server publishes the schema a moment after it serves the resource.
+  while (!(await published()).includes('The stock keeping unit that is sold; each at most once in a sale.')) {
+    assert.ok(Date.now() < until, 'the schema was not published');
+  }
+});
