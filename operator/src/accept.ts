@@ -17,9 +17,8 @@ export function accept(resource: SaleResource): Accepted {
   const found = resource.status ?? newStatus;
   const digest = createHash('sha256').update(resource.text).digest('base64url');
   const changed = digest !== found.observedDigest;
-  const status = changed
-    ? { ...found, observedDigest: digest, observedGeneration: found.observedGeneration + 1 }
-    : found;
+  const observedGeneration = resource.generation ?? found.observedGeneration + (changed ? 1 : 0);
+  const status = { ...found, observedDigest: digest, observedGeneration };
   const parsed = parseFlashSale(resource.text);
   const problems = parsed.sale
     ? [...placeProblems(parsed.sale, resource), ...changeProblems(parsed.sale, status)]

@@ -1,17 +1,38 @@
-/** The environment of the operator, parsed once at start. */
-import { parseConfig, vars, z } from '@flashsale/platform/config';
+/** The environment of the operator, parsed once at start. Where its resources are decides what else it needs. */
+import { ConfigError, parseConfig, vars, z } from '@flashsale/platform/config';
 
 const SHAPE = {
   REDIS_URL: vars.REDIS_URL,
   KAFKA_BROKERS: vars.KAFKA_BROKERS,
   /** Where orders answers the ledger's internal calls. */
   ORDERS_URL: z.url(),
-  /** Who starts and stops the workloads. */
-  SUPERVISOR_URL: z.url(),
-  /** The folder of FlashSale documents. */
-  RESOURCES_DIR: z.string().min(1),
 };
 
+const MACHINE = {
+  /** The folder of FlashSale documents. */
+  RESOURCES_DIR: z.string().min(1),
+  /** Who starts and stops the workloads. */
+  SUPERVISOR_URL: z.url(),
+};
+
+const label = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be the name of a namespace');
+const CLUSTER = {
+  /** Where the lease is that makes one of several operators the leader. */
+  LEASE_NAMESPACE: label.default('flashsale-system'),
+  /** The one namespace whose sales are looked after; all where absent. */
+  WATCH_NAMESPACE: label.optional(),
+};
+
+/** Where the resources are: in a folder of this machine, or on the API server of KUBECONFIG or of the pod's cluster. */
 export function readConfig(env: NodeJS.ProcessEnv) {
-  return parseConfig(SHAPE, env);
+  return { ...parseConfig(SHAPE, env), machine: readMachine(env), cluster: parseConfig(CLUSTER, env) };
+}
+
+export type ClusterConfig = ReturnType<typeof readConfig>['cluster'];
+
+function readMachine(env: NodeJS.ProcessEnv) {
+  if (env['RESOURCES_DIR'] || env['SUPERVISOR_URL']) return parseConfig(MACHINE, env);
+  if (env['KUBECONFIG'] || env['KUBERNETES_SERVICE_HOST']) return undefined;
+  const missing = 'is missing: give it with SUPERVISOR_URL for one machine, or KUBECONFIG for a cluster';
+  throw new ConfigError(new Map([['RESOURCES_DIR', missing]]));
 }

@@ -10,6 +10,8 @@ interface Demand {
 export class Demands {
   readonly #targets = new Map<string, Map<string, Demand>>();
 
+  readonly #readySeconds = new Map<string, Map<string, number>>();
+
   set(target: string, sale: string, demand: Demand): void {
     const sales = this.#targets.get(target) ?? new Map<string, Demand>();
     this.#targets.set(target, sales.set(sale, demand));
@@ -23,6 +25,19 @@ export class Demands {
 
   dropSale(sale: string): void {
     for (const target of [...this.#targets.keys()]) this.drop(target, sale);
+    for (const sales of this.#readySeconds.values()) sales.delete(sale);
+  }
+
+  /** Notes how long the workload took to be Ready when `sale` scaled it up. */
+  learn(target: string, sale: string, seconds: number): void {
+    const sales = this.#readySeconds.get(target) ?? new Map<string, number>();
+    this.#readySeconds.set(target, sales.set(sale, seconds));
+  }
+
+  /** The longest that any sale measured; undefined where none did. */
+  readySeconds(target: string): number | undefined {
+    const sales = [...(this.#readySeconds.get(target)?.values() ?? [])];
+    return sales.length === 0 ? undefined : Math.max(...sales);
   }
 
   /** Undefined where no sale wants any. */

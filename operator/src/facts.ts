@@ -1,8 +1,15 @@
 /** Gathers what the domain decides on, and writes into the status what was found. */
-import { conditionsOf, CONDITIONS, type PhaseDecision, type SaleFacts, type SaleProblem } from '@flashsale/sale';
+import {
+  conditionsOf,
+  CONDITIONS,
+  type PhaseDecision,
+  type SaleFacts,
+  type SaleProblem,
+  type ScalingNote,
+} from '@flashsale/sale';
 import { DrainWatch } from './drained.ts';
 import { textOf, type OperatorDeps, type Scope } from './scope.ts';
-import { withCondition, type SaleStatus, type StatusCondition } from './status.ts';
+import { withCondition, type SaleStatus, type ScaleStatus, type StatusCondition } from './status.ts';
 
 export async function gatherFacts(scope: Scope, deps: OperatorDeps): Promise<SaleFacts> {
   const { sale, status, problems, resource, inspection, totals, barred } = scope;
@@ -18,10 +25,21 @@ export async function gatherFacts(scope: Scope, deps: OperatorDeps): Promise<Sal
     allocated: totals && totals.length > 0 ? new Map(totals.map((total) => [total.sku, total.allocated])) : undefined,
     cachedPages: 0,
     readyReplicas: new Map(found.map((target) => [target.target, target.ready])),
+    scaling: new Map(found.flatMap(noteOf)),
     outbox: inspection?.outbox,
     lag: status.phase === 'Draining' ? await lagOf(scope, deps) : undefined,
     proof: status.proof && { holds: status.proof.holds, message: proofMessage(status.proof) },
   };
+}
+
+/** Why a workload is not scaled up (yet). */
+function noteOf({ target, heldBy, scaleUpAt }: ScaleStatus): [string, ScalingNote][] {
+  if (heldBy !== undefined) {
+    const message = `${heldBy} looks after it: raise its minReplicas for the sale, or remove it`;
+    return [[target, { reason: 'HeldByHPA', message }]];
+  }
+  if (scaleUpAt === undefined) return [];
+  return [[target, { reason: 'ScaleUpLater', message: `it is scaled up at ${scaleUpAt}` }]];
 }
 
 const proofMessage = (proof: NonNullable<SaleStatus['proof']>): string =>
@@ -42,11 +60,13 @@ async function lagOf({ memory, inspection, trouble }: Scope, { log }: OperatorDe
   }
 }
 
-export function writeFacts(scope: Scope, facts: SaleFacts, decision: PhaseDecision): void {
+/** `clock`: what is wrong with the operator's clock, if anything; said with Armed, which is decided by the clock. */
+export function writeFacts(scope: Scope, facts: SaleFacts, decision: PhaseDecision, clock: readonly string[]): void {
   const { status, now, trouble } = scope;
   const phase = decision.phase;
   let conditions = status.conditions;
-  for (const { condition, ok, reason, message } of conditionsOf({ ...facts, phase })) {
+  for (const { condition, ok, reason, message: found } of conditionsOf({ ...facts, phase })) {
+    const message = condition === 'Armed' ? [found, ...clock].join('; ') : found;
     const value = ok === undefined ? 'Unknown' : ok ? 'True' : 'False';
     const { observedGeneration } = status;
     conditions = withCondition(

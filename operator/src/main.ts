@@ -2,54 +2,79 @@
 import { withDeadline } from '@flashsale/platform/deadline';
 import { createKafka } from '@flashsale/platform/kafka';
 import { createLedger } from '@flashsale/platform/ledger-http';
+import type { Logger } from '@flashsale/platform/log';
 import { connectRedis, createSaleStore, createSignals } from '@flashsale/platform/redis';
 import { loop, run } from '@flashsale/platform/run';
+import { ClockWatch } from './clock-watch.ts';
 import { readConfig } from './config.ts';
 import { Demands } from './demands.ts';
+import { fenced } from './fence.ts';
 import { KnownSales } from './known-sales.ts';
+import type { Place } from './place.ts';
 import { resourceFolder } from './resources.ts';
 import { createRunner } from './runner.ts';
 import { supervisorWorkloads } from './workloads-http.ts';
 
-/** How often the folder is looked over for sales that are due, in ms. */
+/** How often it is looked whether a sale is due, in ms. */
 const TICK_MS = 100;
 /** Longest wait for passes under way at the drain, in ms: reading the log of a Kafka that is away takes longer. */
 const DRAIN_MS = 10_000;
 
-await run('operator', ({ log, env }) => {
+type Config = ReturnType<typeof readConfig>;
+
+async function placeOf({ machine, cluster }: Config, clock: ClockWatch, log: Logger): Promise<Place> {
+  if (!machine) {
+    // The Kubernetes client takes its time and memory to load: one machine does without.
+    const kube = await import('./kube/cluster.ts');
+    return kube.cluster(cluster, clock, log);
+  }
+  return {
+    resources: resourceFolder(machine.RESOURCES_DIR, (path, error) => log.warn({ path, err: error }, 'unreadable')),
+    workloads: supervisorWorkloads(machine.SUPERVISOR_URL),
+    leads: () => true,
+    parts: [],
+  };
+}
+
+await run('operator', async ({ log, env }) => {
   const config = readConfig(env);
+  const clock = new ClockWatch();
+  const { resources, workloads, leads, parts } = await placeOf(config, clock, log);
   const redis = connectRedis(config.REDIS_URL, log);
   const signals = createSignals(redis);
   const kafka = createKafka({ brokers: config.KAFKA_BROKERS, clientId: 'operator', log });
   const purchaseLog = kafka.log();
-  const resources = resourceFolder(config.RESOURCES_DIR, (path, error) => log.warn({ path, err: error }, 'unreadable'));
-  const store = createSaleStore(redis);
-  const ledger = createLedger(config.ORDERS_URL);
+  const store = fenced(createSaleStore(redis), leads);
+  const ledger = fenced(createLedger(config.ORDERS_URL), leads);
   const stopping = new AbortController();
   const runner = createRunner({
-    resources,
+    resources: fenced(resources, leads),
     store,
-    signals,
+    signals: fenced(signals, leads),
     log: purchaseLog,
     ledger,
-    workloads: supervisorWorkloads(config.SUPERVISOR_URL),
+    workloads: fenced(workloads, leads),
     demands: new Demands(),
     known: new KnownSales({ store, ledger }),
+    clock,
     stopping: stopping.signal,
     note: (fields, message) => log.info(fields, message),
   });
-  const ticks = loop('reconcile', log, TICK_MS, () => runner.tick());
+  const ticks = loop('reconcile', log, TICK_MS, async () => {
+    if (leads()) await runner.tick();
+  });
   let unwatch = (): void => undefined;
   return [
     redis,
     signals,
     purchaseLog,
+    ...parts,
     {
       name: 'watch',
       start: async () => {
         await resources.list();
-        unwatch = resources.watch(() => {
-          runner.wake();
+        unwatch = resources.watch((changed) => {
+          runner.wake(changed);
           ticks.kick();
         });
       },

@@ -1,26 +1,12 @@
-/** What the operator counts. Names of the loop's own metrics follow controller-runtime, so that its dashboards fit. */
-import { Counter, Gauge, Histogram } from '@flashsale/platform/metrics';
+/** What the operator counts. The loop's own metrics are the engine's, so that dashboards of controller-runtime fit. */
+import { controllerRuntime } from '@flashsale/kube/metrics';
+import { Counter, Gauge } from '@flashsale/platform/metrics';
 import { PHASES } from '@flashsale/sale';
 import type { SaleStatus } from './status.ts';
 
 const CONTROLLER = { controller: 'flashsale' } as const;
 
-const total = new Counter({
-  name: 'controller_runtime_reconcile_total',
-  help: 'Passes over a sale, by result',
-  labelNames: ['controller', 'result'],
-});
-const errors = new Counter({
-  name: 'controller_runtime_reconcile_errors_total',
-  help: 'Passes over a sale that failed',
-  labelNames: ['controller'],
-});
-const seconds = new Histogram({
-  name: 'controller_runtime_reconcile_time_seconds',
-  help: 'How long a pass over a sale took',
-  labelNames: ['controller'],
-  buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
-});
+const { reconciles: total, errors, time: seconds } = controllerRuntime;
 const stock = new Gauge({
   name: 'flashsale_stock',
   help: 'Units of an item by state',
@@ -30,6 +16,15 @@ const phases = new Gauge({
   name: 'flashsale_phase',
   help: '1 for the phase that a sale is in, 0 for the others',
   labelNames: ['sale', 'phase'],
+});
+const clockOffset = new Gauge({
+  name: 'flashsale_clock_offset_seconds',
+  help: "How far another clock is ahead of the operator's, by source: redis, kubernetes",
+  labelNames: ['source'],
+});
+const clockJumps = new Counter({
+  name: 'flashsale_clock_jumps_total',
+  help: "Jumps of the operator's clock by more than 2 s",
 });
 
 export type PassResult = 'success' | 'requeue_after' | 'error';
@@ -52,3 +47,9 @@ export function forgetSale(sale: string, { items }: SaleStatus): void {
   for (const phase of PHASES) phases.remove({ sale, phase });
   for (const { sku } of items) for (const state of ['free', 'held', 'sold']) stock.remove({ sale, sku, state });
 }
+
+export function showClock(source: string, offsetMs: number): void {
+  clockOffset.set({ source }, offsetMs / 1000);
+}
+
+export const countClockJump = (): void => clockJumps.inc();

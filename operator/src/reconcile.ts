@@ -1,4 +1,5 @@
 /** One pass over one sale: accept, keep the phase's promises, gather facts, decide, act on the decision, tell, write the status. */
+import { isDeepStrictEqual } from 'node:util';
 import { isFinal, nextPhase, type Phase, type PhaseDecision, type SaleFacts, type SaleProblem } from '@flashsale/sale';
 import { accept } from './accept.ts';
 import { gatherFacts, rejectedConditions, writeFacts } from './facts.ts';
@@ -56,7 +57,8 @@ export async function reconcile(
   if (!sale || unusable) return reject(resource, status, unusable, deps);
   const scope = newScope({ resource, memory, status, sale, problems });
   try {
-    scope.now = await deps.store.time();
+    scope.now = await deps.clock.read('redis', () => deps.store.time());
+    if (!resource.deleting) await deps.resources.claim(resource);
     const decision = await step(scope, deps);
     if (isFinal(scope.status.phase) && resource.deleting) {
       await save(scope, deps);
@@ -94,7 +96,7 @@ async function step(scope: Scope, deps: OperatorDeps): Promise<PhaseDecision> {
   await setGate(scope, decision.phase, deps);
   const moved = decision.phase !== from;
   if (moved) deps.note({ sale: scope.sale.name, from, to: decision.phase, reason: decision.reason }, decision.message);
-  writeFacts(scope, last, decision);
+  writeFacts(scope, last, decision, deps.clock.words());
   noteTrouble(scope, deps);
   await tell(scope, deps, moved);
   return decision;
@@ -164,7 +166,7 @@ async function scale(scope: Scope, deps: OperatorDeps): Promise<void> {
   const { status, sale, memory, now } = scope;
   const mode = SCALE_MODE[status.phase];
   if (!mode || (mode === 'before' && status.scale.every(isAsBefore))) return;
-  const context = { sale: sale.name, since: memory.scaleDownSince, now };
+  const context = { sale, since: memory.scaleDownSince, now };
   const { targets, trouble } = await scaleTargets(sale.scale, mode, status.scale, deps, context);
   scope.trouble.push(...trouble);
   // What could not be asked is not Ready for the arming; an Armed sale keeps what was read back before.
@@ -213,7 +215,7 @@ async function reject(
   const message = conditions.find(({ type }) => type === 'Accepted')?.message ?? '';
   const { accepted: _never, ...rest } = status;
   const next = { ...rest, message, conditions };
-  if (JSON.stringify(next) !== JSON.stringify(resource.status)) await resources.writeStatus(resource, next);
+  if (!isDeepStrictEqual(next, resource.status)) await resources.writeStatus(resource, next);
   return IDLE_MS;
 }
 
@@ -221,5 +223,6 @@ async function save(scope: Scope, { resources }: OperatorDeps): Promise<void> {
   const { resource, sale } = scope;
   const status = withSummary(scope.status, sale);
   showSale(sale.name, status);
-  if (JSON.stringify(status) !== JSON.stringify(resource.status)) await resources.writeStatus(resource, status);
+  // The API server gives the members back in another order.
+  if (!isDeepStrictEqual(status, resource.status)) await resources.writeStatus(resource, status);
 }

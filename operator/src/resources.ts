@@ -1,4 +1,4 @@
-/** Where FlashSale resources live. Here: documents in a folder, edited through `flashsale apply`. */
+/** Where FlashSale resources live. Here: documents in a folder, edited through `flashsale apply`; `kube/` has another. */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { watch } from 'node:fs';
 import { join } from 'node:path';
@@ -13,12 +13,20 @@ export interface SaleResource {
   readonly status: SaleStatus | undefined;
   /** The owner asked for its deletion. */
   readonly deleting: boolean;
+  /** `metadata.generation`; absent where nobody counts, then the operator does. */
+  readonly generation?: number;
 }
 
 export interface SaleResources {
+  /** Never gives an older status of a resource than was written through this port. */
   list(): Promise<SaleResource[]>;
-  /** Calls `onChange` soon after a resource was applied or deleted. Returns the stop. */
-  watch(onChange: () => void): () => void;
+  /**
+   * Calls `onChange` soon after a resource was applied or deleted, and says which one where that is known. Returns the
+   * stop.
+   */
+  watch(onChange: (changed?: Pick<SaleResource, 'namespace' | 'name'>) => void): () => void;
+  /** Before anything is done for a sale: from now on its resource stays, with `deleting`, until `remove`. */
+  claim(resource: SaleResource): Promise<void>;
   writeStatus(resource: SaleResource, status: SaleStatus): Promise<void>;
   /** Takes away a resource whose deletion was asked for, after its sale was cleaned up. */
   remove(resource: SaleResource): Promise<void>;
@@ -78,6 +86,8 @@ export function resourceFolder(
       watcher.on('error', () => watcher.close());
       return () => watcher.close();
     },
+    // A document is marked for its deletion, and stays.
+    claim: () => Promise.resolve(),
     async writeStatus(resource, status) {
       const target = file(resource, '.status.json');
       // On the disk before it counts: an epoch in it may be used right after.

@@ -28,8 +28,8 @@ interface Lane {
 export interface Runner {
   /** Starts a pass for every sale that is due and has none under way. Throws where the resources cannot be listed. */
   tick(): Promise<void>;
-  /** Makes every sale due now. */
-  wake(): void;
+  /** Makes a sale due now; every sale where none is named. */
+  wake(changed?: Pick<SaleResource, 'namespace' | 'name'>): void;
   /** Resolves when no pass is under way. */
   idle(): Promise<void>;
 }
@@ -38,7 +38,7 @@ export function createRunner(deps: OperatorDeps): Runner {
   return new SaleRunner(deps);
 }
 
-const keyOf = ({ namespace, name }: SaleResource): string => `${namespace}/${name}`;
+const keyOf = ({ namespace, name }: Pick<SaleResource, 'namespace' | 'name'>): string => `${namespace}/${name}`;
 
 class SaleRunner implements Runner {
   readonly #deps: OperatorDeps;
@@ -64,11 +64,12 @@ class SaleRunner implements Runner {
     for (const resource of resources) this.#begin(resource, listedAt, refusalOf(resource, owners));
   }
 
-  wake(): void {
+  wake(changed?: Pick<SaleResource, 'namespace' | 'name'>): void {
     this.#listAt = 0;
-    for (const lane of this.#lanes.values()) {
-      lane.dueAt = 0;
-      lane.woken = true;
+    const lane = changed && this.#lanes.get(keyOf(changed));
+    for (const each of changed ? (lane ? [lane] : []) : this.#lanes.values()) {
+      each.dueAt = 0;
+      each.woken = true;
     }
   }
 

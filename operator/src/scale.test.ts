@@ -14,11 +14,15 @@ const RULE: ScaleRule = {
   lag: { topic: 'flashsale.purchases', group: 'payments', perReplica: 100 },
 };
 
+const WARM = { leadTimeMs: 600_000, shards: 1, cache: { ttlMs: 1, jitter: 0, pages: 0 } };
+
 /** One workload, and sales that scale it. */
 class Till {
   replicas: number | undefined = 2;
   lag: number | undefined = 0;
   now = 1_000_000;
+  opensAt = this.now;
+  heldBy: string | undefined;
   readonly demands = new Demands();
   readonly #since = new Map<string, Map<string, number>>();
   readonly #status = new Map<string, readonly ScaleStatus[]>();
@@ -28,7 +32,7 @@ class Till {
     this.#since.set(sale, since);
     const deps = { workloads: this.#workloads, log: { offsets: () => this.#offsets() }, demands: this.demands };
     const { targets } = await scaleTargets([RULE], mode, this.#status.get(sale) ?? [], deps, {
-      sale,
+      sale: { name: sale, namespace: 'shop', opensAt: this.opensAt, warm: WARM },
       since,
       now: this.now,
     });
@@ -37,8 +41,13 @@ class Till {
   }
 
   readonly #workloads = {
+    id: () => 'till',
     get: () =>
-      Promise.resolve(this.replicas === undefined ? undefined : { desired: this.replicas, ready: this.replicas }),
+      Promise.resolve(
+        this.replicas === undefined
+          ? undefined
+          : { desired: this.replicas, ready: this.replicas, ...(this.heldBy ? { heldBy: this.heldBy } : {}) },
+      ),
     scale: (_target: unknown, replicas: number) => {
       this.replicas = replicas;
       return Promise.resolve();
@@ -99,4 +108,50 @@ test('a workload that comes late goes back to what it was when it came', async (
   await till.pass('drop', 'ahead');
   await till.pass('drop', 'before');
   assert.equal(till.replicas, 3);
+});
+
+test('a workload is scaled up only when it has to be, by what was measured before', async () => {
+  const till = new Till();
+  const opening = till.now;
+  till.opensAt = opening + 590_000;
+  const first = await till.pass('first', 'ahead');
+  assert.deepEqual([till.replicas, first?.desired], [20, 20], 'never measured: ten minutes ahead');
+  till.now += 40_000;
+  assert.equal((await till.pass('first', 'ahead'))?.readySeconds, 40);
+  await till.pass('first', 'before');
+  assert.equal(till.replicas, 2);
+
+  const waiting = await till.pass('second', 'ahead');
+  const at = new Date(till.opensAt - 60_000).toISOString();
+  assert.deepEqual(waiting, { target: 'Deployment/till', lag: 0, desired: 2, ready: 2, before: 2, scaleUpAt: at });
+  till.replicas = 3;
+  assert.equal((await till.pass('second', 'ahead'))?.before, 3, 'somebody else may scale it meanwhile');
+  till.now = till.opensAt - 60_000;
+  const scaled = await till.pass('second', 'ahead');
+  assert.deepEqual([till.replicas, scaled?.before, scaled?.scaleUpAt], [20, 3, undefined]);
+  till.opensAt += 3_600_000;
+  await till.pass('second', 'ahead');
+  assert.equal(till.replicas, 20, 'an opening that is put off does not scale down');
+});
+
+test('a sale that ends before its scale-up brings nothing back', async () => {
+  const till = new Till();
+  till.opensAt = till.now + 3_600_000;
+  await till.pass('early', 'ahead');
+  till.replicas = 7;
+  await till.pass('early', 'before');
+  assert.equal(till.replicas, 7);
+});
+
+test('a workload that an autoscaler looks after is left alone, and taken up when that is gone', async () => {
+  const till = new Till();
+  till.heldBy = 'HorizontalPodAutoscaler/till';
+  for (const mode of ['ahead', 'lag', 'before'] as const) {
+    const status = await till.pass('drop', mode);
+    assert.deepEqual([till.replicas, status?.heldBy, status?.desired], [2, till.heldBy, 2]);
+  }
+  till.heldBy = undefined;
+  till.replicas = 4;
+  const status = await till.pass('drop', 'ahead');
+  assert.deepEqual([till.replicas, status?.before, status?.heldBy], [20, 4, undefined]);
 });

@@ -1,8 +1,18 @@
 /** Workloads of a sale: scaled ahead of the opening, then by lag, then back to what was there before. */
 import { withDeadline } from '@flashsale/platform/deadline';
-import { targetKey, type PartitionOffsets, type PurchaseLog, type ScaleRule, type Workloads } from '@flashsale/sale';
+import {
+  targetKey,
+  type PartitionOffsets,
+  type PurchaseLog,
+  type Sale,
+  type ScaleRule,
+  type Workloads,
+  type WorkloadState,
+  type WorkloadTarget,
+} from '@flashsale/sale';
 import { lagReplicas } from './autoscaler/lag-replicas.ts';
 import type { Demands } from './demands.ts';
+import { measured, scaleUpAt } from './lead.ts';
 import { textOf } from './scope.ts';
 import type { ScaleStatus } from './status.ts';
 
@@ -24,7 +34,7 @@ export interface ScaleDeps {
 export type ScaleDownSince = Map<string, number>;
 
 export interface ScaleContext {
-  readonly sale: string;
+  readonly sale: Pick<Sale, 'name' | 'namespace' | 'opensAt' | 'warm'>;
   readonly since: ScaleDownSince;
   /** Unix ms by Redis TIME. */
   readonly now: number;
@@ -65,28 +75,61 @@ async function scaleTarget(
   deps: ScaleDeps,
   context: ScaleContext,
 ): Promise<ScaleStatus> {
-  const target = targetKey(rule.target);
+  const { sale } = context;
   const { workloads, demands } = deps;
-  const found = await workloads.get(rule.target);
+  const at: WorkloadTarget = { ...rule.target, namespace: sale.namespace };
+  const id = workloads.id(at);
+  if (known?.readySeconds !== undefined) demands.learn(id, sale.name, known.readySeconds);
+  const found = await workloads.get(at);
+  const target = targetKey(rule.target);
   if (!found) return { target, lag: 0, desired: 0, ready: 0, before: known?.before ?? 0, missing: true };
-  const before = beforeOf(known, demands.before(target), found.desired);
+  const idle = idleStatus(mode, known, found, demands.readySeconds(id), context);
+  if (idle) {
+    demands.drop(id, sale.name);
+    return { target, ...idle, before: demands.before(id) ?? found.desired };
+  }
+  const before = beforeOf(known, demands.before(id), found.desired);
   let lag = 0;
   if (mode === 'before') {
-    demands.drop(target, context.sale);
+    demands.drop(id, sale.name);
   } else {
     const seen = byLag(rule, await offsetsOf(rule, deps.log), found.desired);
     const replicas = wantedOf(rule, mode, seen?.replicas ?? found.desired, found.desired, context);
-    demands.set(target, context.sale, { replicas, before });
+    demands.set(id, sale.name, { replicas, before });
     lag = seen ? seen.lag : lagOf(known);
   }
-  const desired = demands.most(target) ?? before;
-  if (desired !== found.desired) await workloads.scale(rule.target, desired);
-  return { target, lag, desired, ready: found.ready, before };
+  const desired = demands.most(id) ?? before;
+  if (desired !== found.desired) await workloads.scale(at, desired);
+  const seen = { ...found, asked: desired, ahead: mode === 'ahead' };
+  return { target, lag, desired, ready: found.ready, before, ...measured(known, seen, context.now) };
+}
+
+/** What is said of a workload that this sale does not scale: an autoscaler's, or one that is not due yet. */
+function idleStatus(
+  mode: ScaleMode,
+  known: ScaleStatus | undefined,
+  { desired, ready, heldBy }: WorkloadState,
+  readySeconds: number | undefined,
+  { sale, now }: ScaleContext,
+): Omit<ScaleStatus, 'target' | 'before'> | undefined {
+  const learned = known?.readySeconds === undefined ? {} : { readySeconds: known.readySeconds };
+  const status = { lag: 0, desired, ready, ...learned };
+  if (heldBy !== undefined) return { ...status, heldBy };
+  if (!isUntouched(known) || mode === 'lag') return undefined;
+  // Never scaled for this sale: there is nothing to bring back.
+  if (mode === 'before') return status;
+  const due = scaleUpAt({ opensAt: sale.opensAt, leadTimeMs: sale.warm.leadTimeMs }, readySeconds);
+  return now < due ? { ...status, scaleUpAt: new Date(due).toISOString() } : undefined;
+}
+
+/** Not scaled for this sale yet, as far as its status knows. */
+function isUntouched(known: ScaleStatus | undefined): boolean {
+  return known === undefined || known.missing === true || (known.scaleUpAt ?? known.heldBy) !== undefined;
 }
 
 /** What this sale found at first, or another one before it scaled the workload. One that was missing had nothing. */
 function beforeOf(known: ScaleStatus | undefined, others: number | undefined, current: number): number {
-  if (known && known.missing !== true) return known.before;
+  if (known && !isUntouched(known)) return known.before;
   return others ?? current;
 }
 

@@ -10,6 +10,7 @@ import type {
   Signals,
   Workloads,
 } from '@flashsale/sale';
+import type { ClockWatch } from './clock-watch.ts';
 import type { Demands } from './demands.ts';
 import { DrainWatch } from './drained.ts';
 import type { KnownSales } from './known-sales.ts';
@@ -25,6 +26,7 @@ export interface OperatorDeps {
   readonly workloads: Workloads;
   readonly demands: Demands;
   readonly known: KnownSales;
+  readonly clock: ClockWatch;
   /** Aborts when the process drains: passes under way end soon, and none begins. */
   readonly stopping: AbortSignal;
   /** One line for people; `fields` for machines. */

@@ -5,16 +5,15 @@ import { z } from 'zod';
 const count = (words: string) => z.int().min(0).describe(words);
 const word = (most: number, words: string) => z.string().max(most).describe(words);
 
+const instant = (words: string) => z.iso.datetime({ offset: true }).meta({ pattern: undefined }).describe(words);
+
 const conditionSchema = z
   .strictObject({
     type: word(63, 'What the condition is about, such as StockWarm or Armed.').min(1),
     status: z.enum(['True', 'False', 'Unknown']).describe('Whether it is so.'),
     reason: word(128, 'Why, in one CamelCase word for machines.'),
     message: word(32_768, 'Why, in words.'),
-    lastTransitionTime: z.iso
-      .datetime({ offset: true })
-      .meta({ pattern: undefined })
-      .describe('When `status` last changed (RFC 3339).'),
+    lastTransitionTime: instant('When `status` last changed (RFC 3339).'),
     observedGeneration: count('The generation of the resource that this was found for.'),
   })
   .describe('A condition by the Kubernetes API conventions.');
@@ -37,6 +36,10 @@ const scaleSchema = z
     ready: count('Replicas that are Ready.'),
     before: count('Replicas found before the sale scaled them; they come back after it.'),
     missing: z.boolean().optional().describe('True: there is no such workload.'),
+    heldBy: word(320, 'The autoscaler that looks after the workload, which is therefore left alone.').optional(),
+    scaleUpAt: instant('When it is scaled up ahead of the opening (RFC 3339).').optional(),
+    askedAt: instant('When replicas were asked for that are not Ready yet (RFC 3339).').optional(),
+    readySeconds: count('Seconds from a scale-up to all its replicas Ready, as last measured.').optional(),
   })
   .describe('A workload that is scaled for the sale.');
 

@@ -48,7 +48,7 @@ async function broadcast({ signals, note }: OperatorDeps, message: BroadcastMess
 /** Takes a sale that has ended away from everywhere, its resource last: a crash in between begins again. */
 export async function remove(scope: Scope, deps: OperatorDeps): Promise<void> {
   const { resource, sale, status, memory, now, barred } = scope;
-  const context = { sale: sale.name, since: memory.scaleDownSince, now };
+  const context = { sale, since: memory.scaleDownSince, now };
   const { trouble } = await scaleTargets(sale.scale, 'before', status.scale, deps, context);
   for (const text of trouble) deps.note({ sale: sale.name }, text);
   if (!barred) {

@@ -5,8 +5,10 @@ import type { Workloads } from '@flashsale/sale';
 /** Throws HttpError or DeadlineError where the supervisor cannot do it. */
 export function supervisorWorkloads(url: string): Workloads {
   const client = internalClient(url);
+  /** One machine has no namespaces. */
   const path = (target: { kind: string; name: string }): string => `/workloads/${target.kind}/${target.name}`;
   return {
+    id: ({ kind, name }) => `${kind}/${name}`,
     async get(target) {
       try {
         return await client.json<{ desired: number; ready: number }>('GET', path(target));

@@ -20,6 +20,7 @@ import {
   type TopicName,
   type Workloads,
 } from '@flashsale/sale';
+import { ClockWatch } from './clock-watch.ts';
 import { Demands } from './demands.ts';
 import { KnownSales } from './known-sales.ts';
 import { resourceFolder } from './resources.ts';
@@ -137,6 +138,7 @@ export class World {
       workloads: this.#failing('workloads', this.workloads()),
       demands: new Demands(),
       known: new KnownSales({ store, ledger }),
+      clock: new ClockWatch(),
       stopping: stopping.signal,
       note: (fields, message) => notes.push({ fields, message }),
     });
@@ -202,6 +204,7 @@ export class World {
 
   workloads(): Workloads {
     return {
+      id: ({ kind, name }) => `${kind}/${name}`,
       get: ({ kind, name }) => Promise.resolve(this.replicas.get(`${kind}/${name}`)),
       scale: ({ kind, name }, count) => {
         this.replicas.set(`${kind}/${name}`, { desired: count, ready: count });

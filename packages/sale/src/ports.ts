@@ -218,14 +218,28 @@ export interface Ledger {
   sales(): AsyncIterable<{ readonly sale: string; readonly sku: string }>;
 }
 
+/** A workload as a sale names it, in the sale's namespace. */
+export interface WorkloadTarget {
+  readonly namespace: string;
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+}
+
+export interface WorkloadState {
+  readonly desired: number;
+  readonly ready: number;
+  /** Kind and name of an autoscaler that looks after the workload: then it is left alone. */
+  readonly heldBy?: string;
+}
+
 /** The workloads a sale scales. */
 export interface Workloads {
+  /** Targets of one id are one workload: sales of several namespaces may share it. */
+  id(target: WorkloadTarget): string;
   /** Undefined where there is no such workload. */
-  get(target: {
-    readonly kind: string;
-    readonly name: string;
-  }): Promise<{ readonly desired: number; readonly ready: number } | undefined>;
-  scale(target: { readonly kind: string; readonly name: string }, replicas: number): Promise<void>;
+  get(target: WorkloadTarget): Promise<WorkloadState | undefined>;
+  scale(target: WorkloadTarget, replicas: number): Promise<void>;
 }
 
 export type { PurchaseReserved, PurchaseResolved };

@@ -3,6 +3,12 @@ import { conserves } from './purchase.ts';
 import type { Phase, Sale, ScaleRule, StockLevel } from './types.ts';
 import type { SaleProblem } from './spec.ts';
 
+/** What is to be said of a workload besides its numbers. `reason` is CamelCase, for machines. */
+export interface ScalingNote {
+  readonly reason: 'HeldByHPA' | 'ScaleUpLater';
+  readonly message: string;
+}
+
 /** Everything that the rules look at. `undefined` means that it could not be read: the rules never take it for zero. */
 export interface SaleFacts {
   readonly sale: Sale;
@@ -19,6 +25,8 @@ export interface SaleFacts {
   readonly cachedPages: number;
   /** Ready replicas of each scaled workload, by `targetKey`. A workload that does not exist is absent. */
   readonly readyReplicas: ReadonlyMap<string, number>;
+  /** Why a workload does not have its replicas, by `targetKey`, where that is known. Absent: nothing is known. */
+  readonly scaling?: ReadonlyMap<string, ScalingNote>;
   /** Outbox entries not yet acknowledged. */
   readonly outbox: number | undefined;
   /** Records of the sale's topics that their groups have yet to read. */
@@ -87,12 +95,15 @@ function cacheWarm({ sale, cachedPages }: SaleFacts): Verdict {
   return yes('ReadBack', `${pages} pages were read back from the cache`);
 }
 
-function consumersReady({ sale, readyReplicas }: SaleFacts): Verdict {
+function consumersReady({ sale, readyReplicas, scaling }: SaleFacts): Verdict {
   for (const rule of sale.scale) {
-    const ready = readyReplicas.get(targetKey(rule.target));
-    if (ready === undefined) return no('NotFound', `there is no ${targetKey(rule.target)}`);
-    if (ready < rule.warm)
-      return no('NotReady', `${targetKey(rule.target)}: ${ready} of ${rule.warm} replicas are Ready`);
+    const target = targetKey(rule.target);
+    const ready = readyReplicas.get(target);
+    if (ready === undefined) return no('NotFound', `there is no ${target}`);
+    if (ready >= rule.warm) continue;
+    const words = `${target}: ${ready} of ${rule.warm} replicas are Ready`;
+    const note = scaling?.get(target);
+    return note ? no(note.reason, `${words}; ${note.message}`) : no('NotReady', words);
   }
   return yes('Ready', 'every workload has its warm replicas Ready');
 }

@@ -1,0 +1,174 @@
+/** FlashSale resources on a Kubernetes API server: read from a reflector's cache, written by server-side apply. */
+import { isNotFound } from '@flashsale/kube/api-error';
+import type { Happening } from '@flashsale/kube/events';
+import { addFinalizer, hasFinalizer, removeFinalizer } from '@flashsale/kube/finalizers';
+import { compareVersions, keyOf, versionOf, type KubeObject, type Resource } from '@flashsale/kube/object';
+import type { ResourceApi } from '@flashsale/kube/ports';
+import type { Reflector } from '@flashsale/kube/reflector';
+import type { SaleResource, SaleResources } from '../resources.ts';
+import { newStatus, type SaleStatus } from '../status.ts';
+import { happenings } from './happenings.ts';
+
+export const FLASH_SALES: Resource = {
+  group: 'flashsale.dev',
+  version: 'v1',
+  plural: 'flashsales',
+  kind: 'FlashSale',
+  namespaced: true,
+};
+/** Keeps a sale's resource until the sale was ended and its stock purged. */
+export const FINALIZER = 'flashsale.dev/settle';
+
+export interface FlashSaleObject extends KubeObject {
+  readonly spec?: unknown;
+  readonly status?: Partial<SaleStatus>;
+}
+
+export interface KubeResourcesOptions {
+  readonly api: ResourceApi<FlashSaleObject>;
+  readonly cache: Pick<Reflector<FlashSaleObject>, 'store' | 'subscribe'>;
+  /** Tells of an object; must not throw. */
+  readonly emit: (object: FlashSaleObject, happening: Happening) => void;
+}
+
+/** Throws ApiError where the server refuses; 409 where the resource is not as it was listed. */
+export function kubeResources(options: KubeResourcesOptions): SaleResources {
+  return new KubeResources(options);
+}
+
+class KubeResources implements SaleResources {
+  readonly #options: KubeResourcesOptions;
+  readonly #listeners = new Set<(changed: { readonly namespace: string; readonly name: string }) => void>();
+  /** What the server answered to our own writes, by key, until the cache has come as far. */
+  readonly #ahead = new Map<string, FlashSaleObject>();
+  /** Made once of each object, since passes are many and changes few. */
+  #resources = new WeakMap<FlashSaleObject, SaleResource>();
+  /** The object that a listed resource was made of, or what our last write for it has made of that. */
+  readonly #objects = new WeakMap<SaleResource, FlashSaleObject>();
+
+  constructor(options: KubeResourcesOptions) {
+    this.#options = options;
+    options.cache.subscribe({
+      added: (object) => this.#tell(object),
+      modified: (object, old) => {
+        // A cluster that was restored from a backup goes back in time: so do we.
+        if (compareVersions(versionOf(object), versionOf(old)) < 0) this.#ahead.delete(keyOf(object));
+        if (isOwnersChange(object, old)) this.#tell(object);
+      },
+      deleted: (object) => {
+        this.#ahead.delete(keyOf(object));
+        this.#tell(object);
+      },
+    });
+  }
+
+  list(): Promise<SaleResource[]> {
+    const { store } = this.#options.cache;
+    for (const key of this.#ahead.keys()) if (!store.get(key)) this.#ahead.delete(key);
+    const newest = [...store.values()].map((cached) => this.#newest(cached));
+    // Nothing was done for one that is deleted without our finalizer, or all was undone.
+    const ours = newest.filter((object) => !isDeleting(object) || hasFinalizer(object, FINALIZER));
+    return Promise.resolve(ours.map((object) => this.#read(object)));
+  }
+
+  watch(onChange: (changed: { readonly namespace: string; readonly name: string }) => void): () => void {
+    this.#listeners.add(onChange);
+    return () => this.#listeners.delete(onChange);
+  }
+
+  async claim(resource: SaleResource): Promise<void> {
+    const object = this.#objectOf(resource);
+    if (hasFinalizer(object, FINALIZER)) return;
+    await this.#write(resource, () => addFinalizer(this.#options.api, object, FINALIZER));
+  }
+
+  async writeStatus(resource: SaleResource, status: SaleStatus): Promise<void> {
+    const { api, emit } = this.#options;
+    const object = this.#objectOf(resource);
+    const { name, namespace = '', resourceVersion = '' } = object.metadata;
+    const metadata = { name, namespace, resourceVersion };
+    await this.#write(resource, () => api.apply({ metadata, status }, { subresource: 'status' }));
+    for (const happening of happenings(object.status, status)) emit(this.#objectOf(resource), happening);
+  }
+
+  async remove(resource: SaleResource): Promise<void> {
+    const { api } = this.#options;
+    const object = this.#objectOf(resource);
+    try {
+      await this.#write(resource, () => removeFinalizer(api, object, FINALIZER));
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+
+  /** Writes on from what was listed. After a failure the server is asked what is so: the cache may not know for long. */
+  async #write(resource: SaleResource, write: () => Promise<FlashSaleObject>): Promise<void> {
+    const before = this.#objectOf(resource);
+    try {
+      const after = await write();
+      this.#objects.set(resource, after);
+      this.#learn(after);
+    } catch (error) {
+      this.#resources.delete(before);
+      await this.#options.api.get(before.metadata).then(
+        (found) => this.#learn(found),
+        () => undefined,
+      );
+      throw error;
+    }
+  }
+
+  #learn(object: FlashSaleObject): void {
+    const key = keyOf(object);
+    const known = this.#ahead.get(key);
+    if (!known || isNewer(object, known)) this.#ahead.set(key, object);
+  }
+
+  #newest(cached: FlashSaleObject): FlashSaleObject {
+    const key = keyOf(cached);
+    const ahead = this.#ahead.get(key);
+    if (ahead && isNewer(ahead, cached)) return ahead;
+    this.#ahead.delete(key);
+    return cached;
+  }
+
+  #read(object: FlashSaleObject): SaleResource {
+    const known = this.#resources.get(object);
+    if (known) return known;
+    const { name, namespace = '', generation = 0 } = object.metadata;
+    const document = { apiVersion: object.apiVersion, kind: object.kind, metadata: { name, namespace } };
+    const resource: SaleResource = {
+      namespace,
+      name,
+      text: JSON.stringify({ ...document, spec: object.spec }),
+      status: object.status && { ...newStatus, ...object.status },
+      deleting: isDeleting(object),
+      generation,
+    };
+    this.#resources.set(object, resource);
+    this.#objects.set(resource, object);
+    return resource;
+  }
+
+  #objectOf(resource: SaleResource): FlashSaleObject {
+    const object = this.#objects.get(resource);
+    if (!object) throw new Error(`${resource.namespace}/${resource.name} was not listed here`);
+    return object;
+  }
+
+  #tell({ metadata: { name, namespace = '' } }: FlashSaleObject): void {
+    for (const listener of this.#listeners) listener({ namespace, name });
+  }
+}
+
+/** Of two states: versions are comparable within a kind, whichever object of a name they are of. */
+function isNewer(one: FlashSaleObject, other: FlashSaleObject): boolean {
+  return compareVersions(versionOf(one), versionOf(other)) > 0;
+}
+
+const isDeleting = ({ metadata }: FlashSaleObject): boolean => metadata.deletionTimestamp !== undefined;
+
+/** Not one of ours: status and finalizer are written by the operator itself. */
+function isOwnersChange(object: FlashSaleObject, old: FlashSaleObject): boolean {
+  return object.metadata.generation !== old.metadata.generation || isDeleting(object) !== isDeleting(old);
+}
