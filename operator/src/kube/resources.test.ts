@@ -1,0 +1,215 @@
+/** FlashSales over a server whose watch is late: no pass reads an older status than it wrote, and no edit is lost. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ApiError } from '@flashsale/kube/api-error';
+import type { Happening } from '@flashsale/kube/events';
+import type { JsonPatch, ResourceApi } from '@flashsale/kube/ports';
+import { Store } from '@flashsale/kube/store';
+import fc from 'fast-check';
+import type { SaleResource, SaleResources } from '../resources.ts';
+import { newStatus } from '../status.ts';
+import { FINALIZER, kubeResources, type FlashSaleObject } from './resources.ts';
+
+const NAME = { namespace: 'shop', name: 'drop' };
+type Meta = FlashSaleObject['metadata'];
+
+/** One resource on a server, and a cache that hears of it only when it is delivered. */
+class Server {
+  object: FlashSaleObject | undefined;
+  readonly #events: { type: 'put' | 'remove'; object: FlashSaleObject }[] = [];
+  store = new Store<FlashSaleObject>((error) => assert.fail(String(error)));
+  told: string[] = [];
+  #version = 10;
+  #uids = 0;
+  /** Carries out the next write, but fails it. */
+  loseAnswer = false;
+
+  create(): void {
+    const uid = `uid-${++this.#uids}`;
+    this.#save({
+      apiVersion: 'flashsale.dev/v1',
+      kind: 'FlashSale',
+      metadata: { ...NAME, uid, generation: 1 },
+      spec: 1,
+    });
+  }
+
+  edit(): void {
+    if (!this.object) return;
+    const { metadata, spec } = this.object;
+    const generation = (metadata.generation ?? 0) + 1;
+    this.#save({ ...this.object, metadata: { ...metadata, generation }, spec: Number(spec) + 1 });
+  }
+
+  delete(): void {
+    if (!this.object) return;
+    const { metadata } = this.object;
+    this.#save({ ...this.object, metadata: { ...metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
+  }
+
+  /** The next `count` events reach the cache. */
+  deliver(count: number): void {
+    for (const { type, object } of this.#events.splice(0, count)) this.store[type](object);
+  }
+
+  /** An operator that has just started: it lists. */
+  start(): SaleResources {
+    this.#events.length = 0;
+    this.store = new Store<FlashSaleObject>((error) => assert.fail(String(error)));
+    if (this.object) this.store.put(this.object);
+    const cache = { store: this.store, subscribe: this.store.subscribe.bind(this.store) };
+    const emit = (_object: FlashSaleObject, { reason }: Happening): void => void this.told.push(reason);
+    return kubeResources({ api: this.api, cache, emit });
+  }
+
+  readonly api = {
+    get: () => (this.object ? Promise.resolve(this.object) : Promise.reject(refusal(404))),
+    apply: ({ metadata, status }: { metadata: Meta; status: FlashSaleObject['status'] }) =>
+      this.#guarded(metadata.resourceVersion, (object) => ({ ...object, ...(status ? { status } : {}) })),
+    jsonPatch: (_name: unknown, [guard, change]: readonly JsonPatch[]) => {
+      assert.ok(guard?.op === 'replace' && change?.op === 'add');
+      const finalizers = change.value as string[];
+      return this.#guarded(guard.value as string, (object) => ({
+        ...object,
+        metadata: { ...object.metadata, finalizers },
+      }));
+    },
+  } as unknown as ResourceApi<FlashSaleObject>;
+
+  #guarded(
+    version: string | undefined,
+    change: (object: FlashSaleObject) => FlashSaleObject,
+  ): Promise<FlashSaleObject> {
+    if (!this.object) return Promise.reject(refusal(404));
+    if (this.object.metadata.resourceVersion !== version) return Promise.reject(refusal(409));
+    const saved = this.#save(change(this.object));
+    if (!this.loseAnswer) return Promise.resolve(saved);
+    this.loseAnswer = false;
+    return Promise.reject(new Error('no answer in time'));
+  }
+
+  #save(object: FlashSaleObject): FlashSaleObject {
+    const metadata = { ...object.metadata, resourceVersion: String(++this.#version) };
+    const saved = { ...object, metadata };
+    const gone = metadata.deletionTimestamp !== undefined && (metadata.finalizers ?? []).length === 0;
+    this.object = gone ? undefined : saved;
+    this.#events.push({ type: gone ? 'remove' : 'put', object: saved });
+    return saved;
+  }
+}
+
+const refusal = (code: number): ApiError => new ApiError('fake', { code });
+const one = async (resources: SaleResources): Promise<SaleResource> => {
+  const [resource] = await resources.list();
+  assert.ok(resource);
+  return resource;
+};
+
+test('our own status is read back at once, however late the watch is, and epochs never repeat', async () => {
+  const acts = fc.constantFrom('pass', 'pass', 'pass', 'edit', 'deliver', 'restart', 'lose', 'delete', 'create');
+  const property = fc.asyncProperty(fc.array(acts, { maxLength: 60 }), async (steps) => {
+    const server = new Server();
+    server.create();
+    let resources = server.start();
+    const used = new Map<string, Set<number>>();
+    const pass = async (): Promise<void> => {
+      for (const resource of await resources.list()) {
+        const before = resource.status?.epoch ?? 0;
+        if (resource.deleting) {
+          await resources.remove(resource);
+          continue;
+        }
+        await resources.claim(resource);
+        // Twice in a pass, as an epoch is written before it is used.
+        const status = { ...newStatus, epoch: before + 1, observedGeneration: resource.generation ?? 0 };
+        await resources.writeStatus(resource, status);
+        const epochs = used.get(server.object?.metadata.uid ?? '') ?? new Set();
+        assert.ok(!epochs.has(before + 1), `epoch ${before + 1} again`);
+        used.set(server.object?.metadata.uid ?? '', epochs.add(before + 1));
+        await resources.writeStatus(resource, { ...status, message: 'done' });
+        assert.equal((await one(resources)).status?.message, 'done');
+        assert.equal((await one(resources)).status?.epoch, before + 1);
+      }
+    };
+    for (const step of steps) {
+      if (step === 'edit') server.edit();
+      if (step === 'deliver') server.deliver(1);
+      if (step === 'restart') resources = server.start();
+      if (step === 'lose') server.loseAnswer = true;
+      if (step === 'delete') server.delete();
+      if (step === 'create' && !server.object) server.create();
+      const spec = server.object?.spec;
+      const refused = (error: unknown): void => {
+        assert.ok(!(error instanceof assert.AssertionError), String(error));
+      };
+      if (step === 'pass') await pass().catch(refused);
+      if (server.object) assert.equal(server.object.spec, spec, 'the spec is the owner’s');
+    }
+    // Once the watch has caught up, passes succeed and the status is of the newest generation.
+    server.loseAnswer = false;
+    server.deliver(Infinity);
+    await pass();
+    if (server.object) assert.equal(server.object.status?.observedGeneration, server.object.metadata.generation);
+  });
+  await fc.assert(property, { numRuns: 500 });
+});
+
+test('a pass that was overtaken writes nothing more, whatever it tries', async () => {
+  const server = new Server();
+  server.create();
+  const resources = server.start();
+  const stale = await one(resources);
+  await resources.claim(stale);
+  server.edit();
+  for (let tries = 0; tries < 2; tries++) {
+    await assert.rejects(resources.writeStatus(stale, newStatus), { code: 409 });
+    assert.equal(server.object?.status, undefined);
+  }
+  const fresh = await one(resources);
+  assert.deepEqual([fresh.generation, fresh.text.includes('"spec":2')], [2, true], 'known before the watch told it');
+  await resources.writeStatus(fresh, newStatus);
+  assert.deepEqual(server.told, ['Scheduled']);
+});
+
+test('a resource stays until it is removed, and then is gone for us before the watch tells it', async () => {
+  const server = new Server();
+  server.create();
+  const resources = server.start();
+  const resource = await one(resources);
+  await resources.claim(resource);
+  assert.deepEqual(server.object?.metadata.finalizers, [FINALIZER]);
+  server.delete();
+  server.deliver(Infinity);
+  const deleted = await one(resources);
+  assert.equal(deleted.deleting, true);
+  await resources.remove(deleted);
+  assert.equal(server.object, undefined);
+  assert.deepEqual(await resources.list(), []);
+  server.create();
+  assert.deepEqual(await resources.list(), [], 'the cache still has the old one');
+  server.deliver(Infinity);
+  assert.equal((await one(resources)).status, undefined);
+  assert.equal((await one(resources)).deleting, false);
+});
+
+test('who watches hears of its owner’s changes alone', async () => {
+  const server = new Server();
+  server.create();
+  const resources = server.start();
+  const heard: string[] = [];
+  const unwatch = resources.watch((changed) => void heard.push(`${changed?.namespace ?? ''}/${changed?.name ?? ''}`));
+  const resource = await one(resources);
+  await resources.claim(resource);
+  await resources.writeStatus(resource, newStatus);
+  server.deliver(Infinity);
+  assert.deepEqual(heard, []);
+  server.edit();
+  server.deliver(Infinity);
+  server.delete();
+  server.deliver(Infinity);
+  assert.deepEqual(heard, ['shop/drop', 'shop/drop']);
+  unwatch();
+  await resources.remove(await one(resources));
+  server.deliver(Infinity);
+  assert.equal(heard.length, 2);
+});
