@@ -89,23 +89,9 @@ export class World {
   }
 
   async apply(name: string, spec: SpecChange, namespace = 'shop'): Promise<void> {
-    const { opensAt, closesAt, ...rest } = { opensAt: Date.now() - 1_000, closesAt: Date.now() + 60_000, ...spec };
-    const document = {
-      apiVersion: 'flashsale.dev/v1',
-      kind: 'FlashSale',
-      metadata: { name, namespace },
-      spec: {
-        opensAt: new Date(opensAt).toISOString(),
-        closesAt: new Date(closesAt).toISOString(),
-        items: [itemOf(10)],
-        payment: { holdFor: '60s' },
-        warm: { leadTime: '1h', shards: SHARDS },
-        ...rest,
-      },
-    };
     await mkdir(join(this.folder, namespace), { recursive: true });
     // JSON is YAML.
-    await writeFile(join(this.folder, namespace, `${name}.yaml`), JSON.stringify(document));
+    await writeFile(join(this.folder, namespace, `${name}.yaml`), JSON.stringify(documentOf(name, spec, namespace)));
   }
 
   async delete(name: string): Promise<void> {
@@ -318,6 +304,24 @@ export class World {
     const reservedAt = event.type === 'reserved' ? event.reservedAt : event.at;
     this.entries.set(id, { id, sale, sku, buyer, buyerNumber, quantity, status, amountMinor, currency, reservedAt });
   }
+}
+
+/** A FlashSale with two shards of ten shoes; open for a minute where `spec` says nothing else. */
+export function documentOf(name: string, spec: SpecChange, namespace: string) {
+  const { opensAt, closesAt, ...rest } = { opensAt: Date.now() - 1_000, closesAt: Date.now() + 60_000, ...spec };
+  return {
+    apiVersion: 'flashsale.dev/v1',
+    kind: 'FlashSale',
+    metadata: { name, namespace },
+    spec: {
+      opensAt: new Date(opensAt).toISOString(),
+      closesAt: new Date(closesAt).toISOString(),
+      items: [itemOf(10)],
+      payment: { holdFor: '60s' },
+      warm: { leadTime: '1h', shards: SHARDS },
+      ...rest,
+    },
+  };
 }
 
 export const itemOf = (stock: number, sku = SKU) => ({ sku, stock, price: { amount: '1.00', currency: 'EUR' } });
