@@ -1,0 +1,105 @@
+/** Many sales at once on an API server that is killed and started again, twice: every one ends as its owner asked. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { freePort, startKube, startRedis, testFolder } from '@flashsale/local/testing';
+import { openCluster } from '../api/cluster.fixture.ts';
+import { itemOf, World } from '../world.fixture.ts';
+import { Sales, startOperator, type KubeOperator } from './world.fixture.ts';
+
+const SALES = 25;
+const OPEN_AFTER_MS = 5_000;
+const OPEN_MS = 12_000;
+const DEADLINE_MS = 90_000;
+const NAP_MS = 50;
+
+/** Passes all the time, as the process does, until it is aborted. */
+async function ticking({ runner }: KubeOperator, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await runner.tick();
+    await pause(NAP_MS);
+  }
+}
+
+test('25 sales end as their owners asked while the API server dies twice', { timeout: 180_000 }, async (t) => {
+  const cleanup = new AsyncDisposableStack();
+  t.after(() => cleanup.disposeAsync());
+  const folder = (name: string): string => join(testFolder(), `many-${name}`);
+  const own = { dataDir: folder('kube'), port: await freePort(), durable: false };
+  let kube = await startKube(own);
+  cleanup.defer(() => kube.stop());
+  const redis = await startRedis({ dataDir: folder('redis'), port: await freePort(), durable: false });
+  cleanup.defer(() => redis.stop());
+  const world = await World.start(redis.url);
+  cleanup.defer(() => world.stop());
+  const cluster = await openCluster(kube.kubeconfig);
+  const sales = new Sales(cluster.client, cluster.namespace);
+  const operator = await startOperator(world, cluster.config, cluster.namespace);
+  cleanup.defer(() => operator.stop());
+
+  const names = Array.from({ length: SALES }, (_, n) => `many-${n}`);
+  const doomed = names.filter((_, n) => n % 5 === 0);
+  const raised = names.filter((_, n) => n % 5 === 1);
+  const opensAt = Date.now() + OPEN_AFTER_MS;
+  await Promise.all(names.map((name) => sales.apply(name, { opensAt, closesAt: opensAt + OPEN_MS })));
+  const passes = new AbortController();
+  const ticks = ticking(operator, passes.signal);
+  cleanup.defer(async () => {
+    passes.abort();
+    await ticks;
+  });
+
+  const restart = async (): Promise<void> => {
+    await kube.kill();
+    await kube.stop();
+    kube = await startKube(own);
+  };
+  /** Asks until the server answers. */
+  const asked = async <T>(ask: () => Promise<T>): Promise<T> => {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (Date.now() > opensAt + DEADLINE_MS) throw error;
+        await pause(NAP_MS);
+      }
+    }
+  };
+  const until = async (what: string, so: () => Promise<boolean>): Promise<void> => {
+    while (!(await so())) {
+      assert.ok(Date.now() < opensAt + DEADLINE_MS, `${what}: ${JSON.stringify(await phases())}`);
+      await Promise.all(names.map((name) => world.relay(name)));
+      await world.consume();
+      await pause(NAP_MS);
+    }
+  };
+  const phases = () =>
+    asked(async () => (await sales.all()).map(({ metadata, status }) => `${metadata.name} ${status?.phase ?? 'new'}`));
+
+  await until('Armed', async () => (await phases()).every((phase) => /Armed|Open/.test(phase)));
+  // It is away at the opening: the gate opens all the same.
+  const down = restart();
+  await pause(Math.max(0, opensAt - Date.now() + 20));
+  const bought = new Map<string, number>();
+  for (const name of names) {
+    assert.deepEqual(await world.buy(name, 2), ['reserved', 'reserved'], name);
+    bought.set(name, 2);
+  }
+  await down;
+  for (const name of doomed) await asked(() => sales.delete(name));
+  for (const name of raised) await asked(() => sales.patch(name, { items: [itemOf(12)] }));
+  await restart();
+
+  await until('ended', async () => {
+    const left = await asked(() => sales.all());
+    return left.length === names.length - doomed.length && left.every(({ status }) => status?.proof !== undefined);
+  });
+  for (const { metadata, status } of await sales.all()) {
+    const { proof, epoch, observedGeneration } = status ?? {};
+    const stock = raised.includes(metadata.name) ? 12 : 10;
+    const found = [proof?.problems, proof?.sold, proof?.stock, epoch, observedGeneration];
+    assert.deepEqual(found, [[], bought.get(metadata.name), stock, 1, metadata.generation], metadata.name);
+  }
+  for (const name of doomed) assert.deepEqual(await world.redis.command('KEYS', `fs:{${name}:*`), []);
+});
