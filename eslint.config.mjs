@@ -80,7 +80,7 @@ export default tseslint.config(
   },
   {
     files: ['packages/kube/src/**/*.ts'],
-    ignores: ['**/*.test.ts'],
+    ignores: ['**/*.test.ts', '**/*.fixture.ts'],
     rules: border([
       vendors,
       upward(['local', 'sale', ...SERVICES]),
@@ -92,7 +92,7 @@ export default tseslint.config(
   },
   {
     files: ['services/**/*.ts', 'operator/**/*.ts'],
-    ignores: ['**/*.test.ts'],
+    ignores: ['**/*.test.ts', '**/*.fixture.ts'],
     rules: border([vendors, kubeVendors, local, upward(SERVICES)]),
   },
   {

@@ -20,7 +20,7 @@ export interface Transport {
   json<T>(call: Call, signal: AbortSignal): Promise<T>;
   /** One parsed JSON value a line, as they come. */
   stream<T>(call: Call, signal: AbortSignal): Promise<AsyncIterable<T>>;
-  /** Closes the connections. */
+  /** Closes the connections, also those that are in use. */
   close(): Promise<void>;
 }
 
@@ -73,10 +73,6 @@ interface Access {
  */
 function accessTo(config: KubeConfig): { get(): Promise<Access>; close(): Promise<void> } {
   let kept: { readonly made: string; readonly dispatcher: Dispatcher | undefined } | undefined;
-  const closeKept = async (): Promise<void> => {
-    await kept?.dispatcher?.close();
-    kept = undefined;
-  };
   return {
     get: async () => {
       const cluster = config.getCurrentCluster();
@@ -88,12 +84,15 @@ function accessTo(config: KubeConfig): { get(): Promise<Access>; close(): Promis
         const context = new RequestContext(cluster.server, HttpMethod.GET);
         await config.applySecurityAuthentication(context);
         // Calls under way on the old pool are finished there.
-        void closeKept().catch(() => undefined);
+        kept?.dispatcher?.close().catch(() => undefined);
         kept = { made, dispatcher: context.getDispatcher() };
       }
       return { origin: cluster.server.replace(/\/$/, ''), headers: headersOf(options), dispatcher: kept.dispatcher };
     },
-    close: closeKept,
+    close: async () => {
+      await kept?.dispatcher?.destroy();
+      kept = undefined;
+    },
   };
 }
 
