@@ -103,7 +103,10 @@ test('a stopped leader gives the lease back and another leads within a retry', a
   await stopped;
   assert.ok(second.leads());
   assert.equal(first.tenures[0]?.signal.aborted, true);
-  assert.deepEqual([first, second].map(({ tenures }) => tenures[0]?.token), [0, 1]);
+  assert.deepEqual(
+    [first, second].map(({ tenures }) => tenures[0]?.token),
+    [0, 1],
+  );
 });
 
 test('a process that stood still knows at once, before any timer, that it leads no more', async () => {
