@@ -4,18 +4,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { DEFAULT_TIMING, Elector } from './elector.ts';
 import { LeaseServer, Machine, type Faults } from './elector-world.fixture.ts';
+import { generator } from './random.fixture.ts';
 import { silent, World } from './world.fixture.ts';
-
-/** A generator of even numbers in [0, 1) from a seed (mulberry32). */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface Setting {
   readonly seed: number;
