@@ -26,7 +26,7 @@ const namespace = 'restart';
 function connect(): KubeClient {
   const config = new KubeConfig();
   config.loadFromFile(server.kubeconfig);
-  const client = createKubeClient({ config, fieldManager: 'restart', deadlineMs: 3000 });
+  const client = createKubeClient({ config, fieldManager: 'restart' });
   after(() => client.close());
   return client;
 }
