@@ -14,7 +14,7 @@ const VENDORS = [
   'prom-client',
   'pino',
 ];
-/** The Kubernetes client, and the HTTP below it, are wrapped in packages/kube. */
+/** The Kubernetes client stays behind packages/kube. */
 const kubeVendors = { group: ['@kubernetes/client-node'], message: 'Import it through packages/kube.' };
 const border = (patterns) => ({ 'no-restricted-imports': ['error', { patterns }] });
 const vendors = { group: VENDORS, message: 'Import it through packages/platform.' };

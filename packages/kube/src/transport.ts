@@ -79,10 +79,15 @@ function accessTo(config: KubeConfig): { get(): Promise<Access>; close(): Promis
       if (cluster === null) throw new Error('the kubeconfig has no current cluster');
       const options: TlsOptions = { headers: {} };
       await config.applyToHTTPSOptions(options as Parameters<KubeConfig['applyToHTTPSOptions']>[0]);
-      const made = JSON.stringify([cluster, options.ca, options.cert, options.key]);
+      const made = [JSON.stringify(cluster), ...[options.ca, options.cert, options.key].map(String)].join('\n');
       // A pool of older credentials is let go, not closed: watches live on it, and idle connections end by themselves.
       if (kept?.made !== made) kept = { made, dispatcher: poolFor(config, cluster.server) };
-      const dispatcher = await kept.dispatcher;
+      const using = kept;
+      const dispatcher = await using.dispatcher.catch((error: unknown) => {
+        // Credentials that could not be had are asked for again.
+        if (kept === using) kept = undefined;
+        throw error;
+      });
       return { origin: cluster.server.replace(/\/$/, ''), headers: headersOf(options), dispatcher };
     },
     close: async () => {
