@@ -1,11 +1,11 @@
-// The test run itself, on Node 24: checks, one Redis, Kafka and PostgreSQL for all files, the tests, the coverage gate.
+// The test run itself, on Node 24: checks, one server of each kind for all files, the tests, the coverage gate.
 import { rmSync } from 'node:fs';
 import { glob } from 'node:fs/promises';
 import { join, matchesGlob, relative } from 'node:path';
 import { run } from 'node:test';
 import { inspect } from 'node:util';
 import { node, root, runQuietly, step } from './bootstrap.mjs';
-import { testKafka, testPostgres, testRedis } from '../packages/local/src/testing.ts';
+import { testKafka, testKube, testPostgres, testRedis } from '../packages/local/src/testing.ts';
 
 const CHECK_MS = 10 * 60_000;
 /** Longest test; those of the whole platform wait for sales to open and holds to run out. */
@@ -62,6 +62,7 @@ async function startServers(files) {
   await start('TEST_REDIS_URL', needs(['redis', 'oidc']), testRedis);
   await start('TEST_POSTGRES_URL', needs(['pg', 'oidc']), testPostgres);
   await start('TEST_KAFKA_BROKERS', needs(['kafka']), testKafka);
+  await start('TEST_KUBECONFIG', needs(['kube']), testKube);
 }
 
 /** Runs the files and tells of each as it ends; of a failed one with all that it wrote. */

@@ -4,18 +4,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { DEFAULT_TIMING, Elector } from './elector.ts';
 import { LeaseServer, Machine, type Faults } from './elector-world.fixture.ts';
+import { generator } from './random.fixture.ts';
 import { silent, World } from './world.fixture.ts';
-
-/** A generator of even numbers in [0, 1) from a seed (mulberry32). */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface Setting {
   readonly seed: number;
@@ -103,7 +93,10 @@ test('a stopped leader gives the lease back and another leads within a retry', a
   await stopped;
   assert.ok(second.leads());
   assert.equal(first.tenures[0]?.signal.aborted, true);
-  assert.deepEqual([first.tenures[0]?.token, second.tenures[0]?.token], [0, 1]);
+  assert.deepEqual(
+    [first, second].map(({ tenures }) => tenures[0]?.token),
+    [0, 1],
+  );
 });
 
 test('a process that stood still knows at once, before any timer, that it leads no more', async () => {
@@ -158,7 +151,7 @@ test('a lease that somebody deleted keeps its count; a standby stands only when 
   server.lease = undefined;
   await world.run(5000);
   assert.equal(elector.leads(), true);
-  assert.equal((server.lease as { spec?: { leaseTransitions?: number } } | undefined)?.spec?.leaseTransitions, 5);
+  assert.equal(server.get().spec?.leaseTransitions, 5);
   const stopped = elector.stop();
   await world.run(100);
   await stopped;

@@ -35,7 +35,7 @@ export interface Leadership {
   /** Aborts when this process leads no more. */
   readonly signal: AbortSignal;
   /** Whether it leads at this very moment, by the clock: to be asked before each effect. */
-  holds(): boolean;
+  readonly holds: () => boolean;
 }
 
 export interface ElectorOptions {

@@ -60,7 +60,7 @@ export interface TestNamespace {
   readonly namespace: string;
   readonly maps: ResourceApi<ConfigMap>;
   /** Creates a ConfigMap with `value` in it. */
-  make(name: string, value?: string): Promise<ConfigMap>;
+  readonly make: (name: string, value?: string) => Promise<ConfigMap>;
 }
 
 /** To be called at the top of a test file; removed after its tests. */

@@ -36,13 +36,13 @@ interface Followed {
   /** `added a`, `modified a one two`, … */
   readonly told: string[];
   /** Resolves when it has been told. */
-  heard(what: string): Promise<void>;
-  metric(name: string, labels: string): Promise<number>;
+  readonly heard: (what: string) => Promise<void>;
+  readonly metric: (name: string, labels: string) => Promise<number>;
   /** What follows is for things of its own, which the others do not see. */
-  key(short: string): string;
-  make(short: string): Promise<Thing>;
-  change(short: string): Promise<Thing>;
-  remove(short: string): Promise<void>;
+  readonly key: (short: string) => string;
+  readonly make: (short: string) => Promise<Thing>;
+  readonly change: (short: string) => Promise<Thing>;
+  readonly remove: (short: string) => Promise<void>;
 }
 
 function follow(options: Partial<ReflectorOptions<Thing>> = {}): Followed {

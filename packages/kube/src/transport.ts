@@ -20,7 +20,7 @@ export interface Transport {
   json<T>(call: Call, signal: AbortSignal): Promise<T>;
   /** One parsed JSON value a line, as they come. */
   stream<T>(call: Call, signal: AbortSignal): Promise<AsyncIterable<T>>;
-  /** Closes the connections. */
+  /** Closes the connections, also those that are in use. */
   close(): Promise<void>;
 }
 
@@ -72,29 +72,36 @@ interface Access {
  * pool is kept for as long as what it was made from is the same.
  */
 function accessTo(config: KubeConfig): { get(): Promise<Access>; close(): Promise<void> } {
-  let kept: { readonly made: string; readonly dispatcher: Dispatcher | undefined } | undefined;
-  const closeKept = async (): Promise<void> => {
-    await kept?.dispatcher?.close();
-    kept = undefined;
-  };
+  let kept: { readonly made: string; readonly dispatcher: Promise<Dispatcher | undefined> } | undefined;
   return {
     get: async () => {
       const cluster = config.getCurrentCluster();
       if (cluster === null) throw new Error('the kubeconfig has no current cluster');
       const options: TlsOptions = { headers: {} };
       await config.applyToHTTPSOptions(options as Parameters<KubeConfig['applyToHTTPSOptions']>[0]);
-      const made = JSON.stringify([cluster, options.ca, options.cert, options.key].map(String));
-      if (kept?.made !== made) {
-        const context = new RequestContext(cluster.server, HttpMethod.GET);
-        await config.applySecurityAuthentication(context);
-        // Calls under way on the old pool are finished there.
-        void closeKept().catch(() => undefined);
-        kept = { made, dispatcher: context.getDispatcher() };
-      }
-      return { origin: cluster.server.replace(/\/$/, ''), headers: headersOf(options), dispatcher: kept.dispatcher };
+      const made = [JSON.stringify(cluster), ...[options.ca, options.cert, options.key].map(String)].join('\n');
+      // A pool of older credentials is let go, not closed: watches live on it, and idle connections end by themselves.
+      if (kept?.made !== made) kept = { made, dispatcher: poolFor(config, cluster.server) };
+      const using = kept;
+      const dispatcher = await using.dispatcher.catch((error: unknown) => {
+        // Credentials that could not be had are asked for again.
+        if (kept === using) kept = undefined;
+        throw error;
+      });
+      return { origin: cluster.server.replace(/\/$/, ''), headers: headersOf(options), dispatcher };
     },
-    close: closeKept,
+    close: async () => {
+      const dispatcher = await kept?.dispatcher;
+      kept = undefined;
+      await dispatcher?.destroy();
+    },
   };
+}
+
+async function poolFor(config: KubeConfig, server: string): Promise<Dispatcher | undefined> {
+  const context = new RequestContext(server, HttpMethod.GET);
+  await config.applySecurityAuthentication(context);
+  return context.getDispatcher();
 }
 
 /** What the client writes into the options that it is given. */
