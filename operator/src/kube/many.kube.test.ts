@@ -26,7 +26,8 @@ test('25 sales end as their owners asked while the API server dies twice', { tim
   const cleanup = new AsyncDisposableStack();
   t.after(() => cleanup.disposeAsync());
   const folder = (name: string): string => join(testFolder(), `many-${name}`);
-  const own = { dataDir: folder('kube'), port: await freePort(), durable: false };
+  // Durable: what was acknowledged must be there after the kill.
+  const own = { dataDir: folder('kube'), port: await freePort() };
   let kube = await startKube(own);
   cleanup.defer(() => kube.stop());
   const redis = await startRedis({ dataDir: folder('redis'), port: await freePort(), durable: false });

@@ -90,8 +90,8 @@ function etcd(dataDir: string, client: number, peer: number, durable: boolean): 
     `--listen-client-urls=${clients}`,
     `--advertise-client-urls=${clients}`,
     `--listen-peer-urls=${peers}`,
-    // The ports are new at every start, and a cluster of one keeps the address it was made with.
-    ...(existsSync(join(dataDir, 'etcd')) ? ['--force-new-cluster'] : []),
+    // New ports at every start do no harm: a folder with data knows its cluster. `--force-new-cluster` would drop writes
+    // that were acknowledged just before a kill.
     `--initial-advertise-peer-urls=${peers}`,
     `--initial-cluster=one=${peers}`,
     '--log-level=warn',
