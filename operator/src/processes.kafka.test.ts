@@ -1,60 +1,22 @@
 /** The operator's process with the real orders, Redis, Kafka and supervisor API: killed before the opening, and Redis lost. */
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { serveWorkloads } from '@flashsale/local/supervisor/workloads-api';
 import { freePort, startKafka, startRedis, testDatabase, testFolder } from '@flashsale/local/testing';
-import { createKafka, type EventProducer } from '@flashsale/platform/kafka';
 import { createLogger } from '@flashsale/platform/log';
 import { connectRedis, createSaleStore } from '@flashsale/platform/redis';
-import { Existence, purchaseId, TOPICS, type PublishedSale, type SaleEvent, type SaleStore } from '@flashsale/sale';
+import { Existence, TOPICS } from '@flashsale/sale';
+import { BOUGHT, buy, end, payments, relay, SKU, start } from './processes.fixture.ts';
 import { resourceFolder } from './resources.ts';
 import type { SaleStatus } from './status.ts';
 
 const log = createLogger('test', 'silent');
-const SKU = 'shoe';
 const STOCK = 20;
-const BOUGHT = 8;
 const UNTIL_MS = 60_000;
-
-interface Service {
-  readonly url: string;
-  readonly child: ChildProcess;
-}
-
-/** Starts a process and waits for its ready line. */
-async function start(cleanup: AsyncDisposableStack, main: string, env: Record<string, string>): Promise<Service> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL(main, import.meta.url))], {
-    env: { ...process.env, PORT: '0', ADMIN_PORT: '0', LOG_LEVEL: 'info', ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  cleanup.defer(() => end(child, 'SIGKILL').then(() => undefined));
-  const ready = Promise.withResolvers<number>();
-  const last: string[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    last.push(line);
-    if (last.length > 20) last.shift();
-    const { msg, port } = JSON.parse(line) as { msg?: string; port?: number };
-    if (msg === 'ready') ready.resolve(port ?? 0);
-  });
-  child.once('exit', (code) => ready.reject(new Error(`${main} ended with ${code}:\n${last.join('\n')}`)));
-  return { url: `http://127.0.0.1:${await ready.promise}`, child };
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
-  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
-  const exited = once(child, 'exit');
-  child.kill(signal);
-  const [code] = (await exited) as [number | null];
-  return code;
-}
 
 /** A workload that has as many replicas as it is asked for, behind the supervisor's own API. */
 async function supervisor(cleanup: AsyncDisposableStack): Promise<{ url: string; replicas: () => number }> {
@@ -67,60 +29,6 @@ async function supervisor(cleanup: AsyncDisposableStack): Promise<{ url: string;
   const api = await serveWorkloads(0, new Map([['Deployment/till', till]]) as unknown as Workloads);
   cleanup.defer(() => api.close());
   return { url: `http://127.0.0.1:${api.port}`, replicas: () => desired };
-}
-
-/** What payments does, with enough credit for all. */
-async function payments(cleanup: AsyncDisposableStack, brokers: string): Promise<EventProducer> {
-  const kafka = createKafka({ brokers, clientId: 'payments', log });
-  const producer = kafka.producer();
-  const charge = kafka.consumer({
-    group: 'payments',
-    topics: [TOPICS.purchases],
-    handle: async (events) => {
-      const paid = events.filter((event) => event.type === 'reserved').map(paidOf);
-      await producer.send(TOPICS.payments, paid);
-      return [];
-    },
-  });
-  const refunds = kafka.consumer({
-    group: 'payments-refunds',
-    topics: [TOPICS.refunds],
-    handle: () => Promise.resolve([]),
-  });
-  for (const part of [kafka.ensureTopics(1), producer, charge, refunds]) {
-    await part.start?.();
-    cleanup.defer(async () => {
-      await part.drain?.();
-      await part.stop?.();
-    });
-  }
-  return producer;
-}
-
-function paidOf(event: SaleEvent): SaleEvent {
-  const { id, sale, sku, quantity, buyer, amountMinor, currency, epoch, correlationId } = event;
-  return { id, sale, sku, quantity, buyer, amountMinor, currency, epoch, correlationId, type: 'paid', at: Date.now() };
-}
-
-async function buy(store: SaleStore, sale: PublishedSale): Promise<string[]> {
-  const codes: string[] = [];
-  for (let n = 0; n < BOUGHT; n++) {
-    const shard = n % sale.warm.shards;
-    const id = purchaseId(sale.name, shard, randomBytes(17).toString('base64url').slice(0, 22));
-    const request = { id, buyer: { id: `b-${n}`, number: n }, quantity: 1, correlationId: id };
-    const [answer] = await store.reserve(sale, { sale: sale.name, shard, sku: SKU }, [request]);
-    codes.push(answer?.code ?? 'none');
-  }
-  return codes;
-}
-
-async function relay(store: SaleStore, sale: PublishedSale, producer: EventProducer): Promise<void> {
-  for (let shard = 0; shard < sale.warm.shards; shard++) {
-    for (const { topic, events, entryId } of await store.readOutbox(sale.name, shard, 'relay', 100, 0)) {
-      await producer.send(topic, events);
-      await store.acknowledgeOutbox(sale.name, shard, [entryId]);
-    }
-  }
 }
 
 class Resources {

@@ -1,0 +1,114 @@
+/** Real processes of the platform for tests of the operator's own: started, heard and ended; payments and buyers. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { createKafka, type EventProducer } from '@flashsale/platform/kafka';
+import { createLogger } from '@flashsale/platform/log';
+import { purchaseId, TOPICS, type PublishedSale, type SaleEvent, type SaleStore } from '@flashsale/sale';
+
+const log = createLogger('test', 'silent');
+export const SKU = 'shoe';
+export const BOUGHT = 8;
+const UNTIL_MS = 60_000;
+
+export interface Service {
+  readonly url: string;
+  readonly child: ChildProcess;
+  /** Resolves once the process has logged the message. */
+  heard(message: string): Promise<void>;
+}
+
+/** Starts a process and waits for its ready line. */
+export async function start(
+  cleanup: AsyncDisposableStack,
+  main: string,
+  env: Record<string, string>,
+): Promise<Service> {
+  const child = spawn(process.execPath, [fileURLToPath(new URL(main, import.meta.url))], {
+    env: { ...process.env, PORT: '0', ADMIN_PORT: '0', LOG_LEVEL: 'info', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  cleanup.defer(() => end(child, 'SIGKILL').then(() => undefined));
+  const ready = Promise.withResolvers<number>();
+  const last: string[] = [];
+  const said = new Set<string>();
+  const bell = new EventEmitter();
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    last.push(line);
+    if (last.length > 20) last.shift();
+    const { msg = '', port } = JSON.parse(line) as { msg?: string; port?: number };
+    said.add(msg);
+    bell.emit('said');
+    if (msg === 'ready') ready.resolve(port ?? 0);
+  });
+  child.once('exit', (code) => ready.reject(new Error(`${main} ended with ${code}:\n${last.join('\n')}`)));
+  const heard = async (message: string): Promise<void> => {
+    const signal = AbortSignal.timeout(UNTIL_MS);
+    while (!said.has(message)) await once(bell, 'said', { signal });
+  };
+  return { url: `http://127.0.0.1:${await ready.promise}`, child, heard };
+}
+
+export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  const exited = once(child, 'exit');
+  child.kill(signal);
+  const [code] = (await exited) as [number | null];
+  return code;
+}
+
+/** What payments does, with enough credit for all. */
+export async function payments(cleanup: AsyncDisposableStack, brokers: string): Promise<EventProducer> {
+  const kafka = createKafka({ brokers, clientId: 'payments', log });
+  const producer = kafka.producer();
+  const charge = kafka.consumer({
+    group: 'payments',
+    topics: [TOPICS.purchases],
+    handle: async (events) => {
+      const paid = events.filter((event) => event.type === 'reserved').map(paidOf);
+      await producer.send(TOPICS.payments, paid);
+      return [];
+    },
+  });
+  const refunds = kafka.consumer({
+    group: 'payments-refunds',
+    topics: [TOPICS.refunds],
+    handle: () => Promise.resolve([]),
+  });
+  for (const part of [kafka.ensureTopics(1), producer, charge, refunds]) {
+    await part.start?.();
+    cleanup.defer(async () => {
+      await part.drain?.();
+      await part.stop?.();
+    });
+  }
+  return producer;
+}
+
+function paidOf(event: SaleEvent): SaleEvent {
+  const { id, sale, sku, quantity, buyer, amountMinor, currency, epoch, correlationId } = event;
+  return { id, sale, sku, quantity, buyer, amountMinor, currency, epoch, correlationId, type: 'paid', at: Date.now() };
+}
+
+export async function buy(store: SaleStore, sale: PublishedSale): Promise<string[]> {
+  const codes: string[] = [];
+  for (let n = 0; n < BOUGHT; n++) {
+    const shard = n % sale.warm.shards;
+    const id = purchaseId(sale.name, shard, randomBytes(17).toString('base64url').slice(0, 22));
+    const request = { id, buyer: { id: `b-${n}`, number: n }, quantity: 1, correlationId: id };
+    const [answer] = await store.reserve(sale, { sale: sale.name, shard, sku: SKU }, [request]);
+    codes.push(answer?.code ?? 'none');
+  }
+  return codes;
+}
+
+export async function relay(store: SaleStore, sale: PublishedSale, producer: EventProducer): Promise<void> {
+  for (let shard = 0; shard < sale.warm.shards; shard++) {
+    for (const { topic, events, entryId } of await store.readOutbox(sale.name, shard, 'relay', 100, 0)) {
+      await producer.send(topic, events);
+      await store.acknowledgeOutbox(sale.name, shard, [entryId]);
+    }
+  }
+}
