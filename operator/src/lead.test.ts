@@ -29,18 +29,19 @@ test('whatever was measured: never before the lead time, never after the opening
 });
 
 test('measured is from the first scale-up ahead of the opening to the last replica Ready', () => {
-  const step = (known: Measured, desired: number, ready: number, asked: number, at: number, ahead = true): Measured =>
+  type Replicas = readonly [desired: number, ready: number, asked: number];
+  const step = (known: Measured, [desired, ready, asked]: Replicas, at: number, ahead = true): Measured =>
     measured(known, { desired, ready, asked, ahead }, at);
-  let known = step({}, 2, 2, 20, 1_000);
+  let known = step({}, [2, 2, 20], 1_000);
   assert.deepEqual(known, { askedAt: iso(1_000) });
-  known = step(known, 20, 19, 20, 5_000);
-  known = step(known, 20, 19, 25, 6_000);
+  known = step(known, [20, 19, 20], 5_000);
+  known = step(known, [20, 19, 25], 6_000);
   assert.deepEqual(known, { askedAt: iso(1_000) }, 'from the first');
-  known = step(known, 25, 25, 25, 9_500);
+  known = step(known, [25, 25, 25], 9_500);
   assert.deepEqual(known, { readySeconds: 9 });
-  known = step(known, 25, 25, 30, 20_000, false);
+  known = step(known, [25, 25, 30], 20_000, false);
   assert.deepEqual(known, { readySeconds: 9 }, 'a scale-up by lag is not measured');
-  known = step(known, 30, 30, 35, 30_000);
-  known = step(known, 35, 30, 2, 40_000);
+  known = step(known, [30, 30, 35], 30_000);
+  known = step(known, [35, 30, 2], 40_000);
   assert.deepEqual(known, { readySeconds: 9 }, 'called off');
 });

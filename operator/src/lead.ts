@@ -32,15 +32,19 @@ export interface Seen {
 }
 
 /** Carries the measurement on: begun by a scale-up, done once all its replicas are Ready, called off by a scale-down. */
-export function measured(known: Measured | undefined, { desired, ready, asked, ahead }: Seen, now: number): Measured {
-  const before = known?.readySeconds === undefined ? {} : { readySeconds: known.readySeconds };
-  const askedAt = known?.askedAt;
-  if (asked < desired) return before;
-  if (asked > desired) {
-    const begun = askedAt ?? (ahead ? new Date(now).toISOString() : undefined);
-    return begun === undefined ? before : { ...before, askedAt: begun };
+export function measured(known: Measured | undefined, seen: Seen, now: number): Measured {
+  const { readySeconds, askedAt } = known ?? {};
+  if (askedAt !== undefined && seen.asked === seen.desired && seen.ready >= seen.asked) {
+    return { readySeconds: Math.max(0, Math.ceil((now - Date.parse(askedAt)) / 1000)) };
   }
-  if (askedAt === undefined) return before;
-  if (ready < asked) return { ...before, askedAt };
-  return { readySeconds: Math.max(0, Math.ceil((now - Date.parse(askedAt)) / 1000)) };
+  const pending = pendingSince(askedAt, seen, now);
+  return {
+    ...(readySeconds === undefined ? {} : { readySeconds }),
+    ...(pending === undefined ? {} : { askedAt: pending }),
+  };
+}
+
+function pendingSince(askedAt: string | undefined, { asked, desired, ahead }: Seen, now: number): string | undefined {
+  if (asked < desired) return undefined;
+  return askedAt ?? (ahead && asked > desired ? new Date(now).toISOString() : undefined);
 }

@@ -58,7 +58,7 @@ export async function reconcile(
   const scope = newScope({ resource, memory, status, sale, problems });
   try {
     scope.now = await deps.clock.read('redis', () => deps.store.time());
-    if (!resource.deleting) await deps.resources.claim(resource);
+    await deps.resources.claim(resource);
     const decision = await step(scope, deps);
     if (isFinal(scope.status.phase) && resource.deleting) {
       await save(scope, deps);

@@ -68,6 +68,15 @@ export async function scaleTargets(
   return { targets: (await Promise.all(targets)).flat(), trouble };
 }
 
+/** What one rule does to its workload in one pass. */
+interface Turn {
+  readonly rule: ScaleRule;
+  readonly mode: ScaleMode;
+  readonly known: ScaleStatus | undefined;
+  readonly at: WorkloadTarget;
+  readonly id: string;
+}
+
 async function scaleTarget(
   rule: ScaleRule,
   mode: ScaleMode,
@@ -84,24 +93,32 @@ async function scaleTarget(
   const target = targetKey(rule.target);
   if (!found) return { target, lag: 0, desired: 0, ready: 0, before: known?.before ?? 0, missing: true };
   const idle = idleStatus(mode, known, found, demands.readySeconds(id), context);
-  if (idle) {
-    demands.drop(id, sale.name);
-    return { target, ...idle, before: demands.before(id) ?? found.desired };
-  }
+  if (!idle) return { target, ...(await drive({ rule, mode, known, at, id }, found, deps, context)) };
+  demands.drop(id, sale.name);
+  return { target, ...idle, before: demands.before(id) ?? found.desired };
+}
+
+/** Says what this sale wants, and brings the workload to what the sales want together. */
+async function drive(
+  { rule, mode, known, at, id }: Turn,
+  found: WorkloadState,
+  { workloads, demands, log }: ScaleDeps,
+  context: ScaleContext,
+): Promise<Omit<ScaleStatus, 'target'>> {
   const before = beforeOf(known, demands.before(id), found.desired);
   let lag = 0;
   if (mode === 'before') {
-    demands.drop(id, sale.name);
+    demands.drop(id, context.sale.name);
   } else {
-    const seen = byLag(rule, await offsetsOf(rule, deps.log), found.desired);
+    const seen = byLag(rule, await offsetsOf(rule, log), found.desired);
     const replicas = wantedOf(rule, mode, seen?.replicas ?? found.desired, found.desired, context);
-    demands.set(id, sale.name, { replicas, before });
+    demands.set(id, context.sale.name, { replicas, before });
     lag = seen ? seen.lag : lagOf(known);
   }
   const desired = demands.most(id) ?? before;
   if (desired !== found.desired) await workloads.scale(at, desired);
   const seen = { ...found, asked: desired, ahead: mode === 'ahead' };
-  return { target, lag, desired, ready: found.ready, before, ...measured(known, seen, context.now) };
+  return { lag, desired, ready: found.ready, before, ...measured(known, seen, context.now) };
 }
 
 /** What is said of a workload that this sale does not scale: an autoscaler's, or one that is not due yet. */

@@ -11,16 +11,20 @@ const WARN: readonly Phase[] = ['Aborted'];
 
 /** What is to be told where the status was `before` and is `after`. */
 export function happenings(before: Partial<Told> | undefined, after: Told): Happening[] {
-  const told: Happening[] = [];
-  if (before?.phase !== after.phase) {
-    const type = WARN.includes(after.phase) ? 'Warning' : 'Normal';
-    told.push({ type, reason: after.phase, action: 'ChangePhase', note: after.message });
-  }
-  for (const [type, reason] of Object.entries(REFUSALS)) {
-    const now = after.conditions.find((condition) => condition.type === type);
-    const then = before?.conditions?.find((condition) => condition.type === type);
-    if (now?.status !== 'False' || (then?.status === 'False' && then.message === now.message)) continue;
-    told.push({ type: 'Warning', reason, action: 'Reconcile', note: now.message });
-  }
-  return told;
+  const moved = before?.phase !== after.phase;
+  const refusals = Object.entries(REFUSALS).map(([type, reason]): Happening[] => {
+    const note = failureOf(after.conditions, type);
+    if (note === undefined || note === failureOf(before?.conditions ?? [], type)) return [];
+    return [{ type: 'Warning', reason, action: 'Reconcile', note }];
+  });
+  return [...(moved ? [phaseOf(after)] : []), ...refusals.flat()];
+}
+
+function phaseOf({ phase, message }: Told): Happening {
+  return { type: WARN.includes(phase) ? 'Warning' : 'Normal', reason: phase, action: 'ChangePhase', note: message };
+}
+
+/** The words of a condition that is False. */
+function failureOf(conditions: Told['conditions'], type: string): string | undefined {
+  return conditions.find((condition) => condition.type === type && condition.status === 'False')?.message;
 }

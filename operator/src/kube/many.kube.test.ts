@@ -6,13 +6,21 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { freePort, startKube, startRedis, testFolder } from '@flashsale/local/testing';
 import { openCluster } from '../api/cluster.fixture.ts';
 import { itemOf, World } from '../world.fixture.ts';
+import type { FlashSaleObject } from './resources.ts';
 import { Sales, startOperator, type KubeOperator } from './world.fixture.ts';
 
 const SALES = 25;
+const BOUGHT = 2;
 const OPEN_AFTER_MS = 5_000;
 const OPEN_MS = 12_000;
 const DEADLINE_MS = 90_000;
 const NAP_MS = 50;
+
+function assertEnded({ metadata, status }: FlashSaleObject, stock: number): void {
+  const { proof, epoch, observedGeneration } = status ?? {};
+  const found = [proof?.problems, proof?.sold, proof?.stock, epoch, observedGeneration];
+  assert.deepEqual(found, [[], BOUGHT, stock, 1, metadata.generation], metadata.name);
+}
 
 /** Passes all the time, as the process does, until it is aborted. */
 async function ticking({ runner }: KubeOperator, signal: AbortSignal): Promise<void> {
@@ -82,11 +90,7 @@ test('25 sales end as their owners asked while the API server dies twice', { tim
   // It is away at the opening: the gate opens all the same.
   const down = restart();
   await pause(Math.max(0, opensAt - Date.now() + 20));
-  const bought = new Map<string, number>();
-  for (const name of names) {
-    assert.deepEqual(await world.buy(name, 2), ['reserved', 'reserved'], name);
-    bought.set(name, 2);
-  }
+  for (const name of names) assert.deepEqual(await world.buy(name, BOUGHT), ['reserved', 'reserved'], name);
   await down;
   for (const name of doomed) await asked(() => sales.delete(name));
   for (const name of raised) await asked(() => sales.patch(name, { items: [itemOf(12)] }));
@@ -96,11 +100,6 @@ test('25 sales end as their owners asked while the API server dies twice', { tim
     const left = await asked(() => sales.all());
     return left.length === names.length - doomed.length && left.every(({ status }) => status?.proof !== undefined);
   });
-  for (const { metadata, status } of await sales.all()) {
-    const { proof, epoch, observedGeneration } = status ?? {};
-    const stock = raised.includes(metadata.name) ? 12 : 10;
-    const found = [proof?.problems, proof?.sold, proof?.stock, epoch, observedGeneration];
-    assert.deepEqual(found, [[], bought.get(metadata.name), stock, 1, metadata.generation], metadata.name);
-  }
+  for (const sale of await sales.all()) assertEnded(sale, raised.includes(sale.metadata.name) ? 12 : 10);
   for (const name of doomed) assert.deepEqual(await world.redis.command('KEYS', `fs:{${name}:*`), []);
 });

@@ -78,7 +78,8 @@ class KubeResources implements SaleResources {
 
   async claim(resource: SaleResource): Promise<void> {
     const object = this.#objectOf(resource);
-    if (hasFinalizer(object, FINALIZER)) return;
+    // None can be added to what is being deleted.
+    if (isDeleting(object) || hasFinalizer(object, FINALIZER)) return;
     await this.#write(resource, () => addFinalizer(this.#options.api, object, FINALIZER));
   }
 

@@ -38,8 +38,8 @@ export interface KubeWorkloadsOptions {
 }
 
 /** Read at each call, not from a cache: what was there before a sale must not be an old state of our own making. */
-export function kubeWorkloads({ resource, autoscalers }: KubeWorkloadsOptions): Workloads {
-  const apis = new Map([DEPLOYMENTS, STATEFUL_SETS].map((kind) => [kind.kind, resource(kind)]));
+export function kubeWorkloads(options: KubeWorkloadsOptions): Workloads {
+  const apis = new Map([DEPLOYMENTS, STATEFUL_SETS].map((kind) => [kind.kind, options.resource(kind)]));
   const apiOf = ({ apiVersion, kind }: WorkloadTarget) => {
     const api = apiVersion === 'apps/v1' ? apis.get(kind) : undefined;
     if (!api) throw new Error(`${apiVersion} ${kind} is not scaled here: name a Deployment or StatefulSet of apps/v1`);
@@ -55,7 +55,7 @@ export function kubeWorkloads({ resource, autoscalers }: KubeWorkloadsOptions): 
           CALL_MS,
           apiOf(target).get({ namespace, name }),
         );
-        const heldBy = holderOf(target, autoscalers.values());
+        const heldBy = holderOf(target, options.autoscalers.values());
         return {
           // The API server's default.
           desired: spec?.replicas ?? 1,
