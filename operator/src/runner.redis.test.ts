@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { freePort, startRedis, testFolder, type RunningServer } from '@flashsale/local/testing';
 import { Existence, keys } from '@flashsale/sale';
+import { ClockWatch } from './clock-watch.ts';
 import { SKU, World } from './world.fixture.ts';
 
 let server: RunningServer;
@@ -179,4 +180,35 @@ test('the existence filter is complete, and comes back where Redis lost it', asy
   await world.redis.command('DEL', keys.published);
   for (let tries = 0; tries < 1000 && !(await world.published(name)); tries++) await operator.pass();
   assert.equal((await world.published(name))?.phase, 'Open');
+});
+
+test('a change of one sale is a pass of that sale alone', async () => {
+  const passed: string[] = [];
+  const operator = world.operator((deps) => ({
+    ...deps,
+    resources: {
+      ...deps.resources,
+      claim: (resource) => {
+        passed.push(resource.name);
+        return deps.resources.claim(resource);
+      },
+    },
+  }));
+  const later = { opensAt: Date.now() + 7_200_000, closesAt: Date.now() + 7_300_000 };
+  for (const name of ['one-a', 'one-b']) await world.apply(name, later);
+  await operator.pass();
+  passed.length = 0;
+  operator.runner.wake({ namespace: 'shop', name: 'one-a' });
+  await operator.runner.tick();
+  await operator.runner.idle();
+  assert.deepEqual(passed, ['one-a']);
+});
+
+test('a clock that differs from that of Redis is said with Armed, and decides nothing', async () => {
+  const clock = new ClockWatch({ wall: () => Date.now() - 3_600_000, steady: () => performance.now() });
+  const operator = world.operator((deps) => ({ ...deps, clock }));
+  await world.apply('clocks', {});
+  const status = await world.until(operator, 'clocks', ({ phase }) => phase === 'Open');
+  const armed = status.conditions.find(({ type }) => type === 'Armed');
+  assert.match(armed?.message ?? '', /the operator's clock differs from that of Redis by more than 2 s/);
 });

@@ -1,12 +1,14 @@
 /** A namespace on the Kubernetes API server for tests, with the CRD as it is committed. */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { request, type RequestOptions } from 'node:https';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createKubeClient, KubeConfig, type KubeClient } from '@flashsale/kube/client';
 import { parse, parseAllDocuments } from 'yaml';
 
-export const CRD_FILE = new URL('../../config/crd/flashsales.flashsale.dev.yaml', import.meta.url);
+export const CONFIG = new URL('../../config/', import.meta.url);
+export const RBAC = new URL('rbac/', CONFIG);
+export const CRD_FILE = new URL('crd/flashsales.flashsale.dev.yaml', CONFIG);
 const CRD_PATH = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/flashsales.flashsale.dev';
 const ESTABLISHED_MS = 30_000;
 
@@ -70,6 +72,52 @@ export async function installCrd(client: KubeClient): Promise<void> {
     if (Date.now() > until) throw new Error(`the CRD is not established after ${ESTABLISHED_MS} ms`);
     await pause(50);
   }
+}
+
+const PLURALS: Readonly<Record<string, string>> = {
+  Namespace: 'namespaces',
+  ServiceAccount: 'serviceaccounts',
+  ClusterRole: 'clusterroles',
+  ClusterRoleBinding: 'clusterrolebindings',
+  Role: 'roles',
+  RoleBinding: 'rolebindings',
+  Deployment: 'deployments',
+};
+
+function apply(client: KubeClient, manifest: Manifest): Promise<unknown> {
+  const { apiVersion, kind, metadata } = manifest;
+  const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  const scope = metadata.namespace === undefined ? '' : `/namespaces/${metadata.namespace}`;
+  return client.call({
+    method: 'PATCH',
+    path: `${root}${scope}/${PLURALS[kind] ?? kind}/${metadata.name}?fieldManager=tests&force=true&fieldValidation=Strict`,
+    contentType: 'application/apply-patch+yaml',
+    body: manifest,
+  });
+}
+
+/** The operator's namespace, service account and roles, as they are committed. Safe beside others who do the same. */
+export async function installRights(client: KubeClient): Promise<void> {
+  const [namespace] = manifests(new URL('manager.yaml', CONFIG)) as [Manifest];
+  await apply(client, namespace);
+  for (const file of readdirSync(RBAC)) {
+    for (const manifest of manifests(new URL(file, RBAC))) await apply(client, manifest);
+  }
+}
+
+/** Text of a kubeconfig of the operator's service account, whose rights it has and no others. */
+export async function operatorKubeconfig(client: KubeClient, config: KubeConfig): Promise<string> {
+  await installRights(client);
+  const { status } = await client.call<{ status: { token: string } }>({
+    method: 'POST',
+    path: '/api/v1/namespaces/flashsale-system/serviceaccounts/flashsale-operator/token',
+    body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 3_600 } },
+  });
+  const own = new KubeConfig();
+  const cluster = config.getCurrentCluster();
+  if (!cluster) throw new Error('the kubeconfig has no current cluster');
+  own.loadFromClusterAndUser(cluster, { name: 'operator', token: status.token });
+  return own.exportConfig();
 }
 
 interface Crd {

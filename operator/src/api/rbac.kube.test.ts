@@ -3,10 +3,17 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { testKube } from '@flashsale/local/testing';
-import { answerOf, manifests, openCluster, type Cluster, type Manifest } from './cluster.fixture.ts';
+import {
+  answerOf,
+  CONFIG,
+  installRights,
+  manifests,
+  openCluster,
+  RBAC,
+  type Cluster,
+  type Manifest,
+} from './cluster.fixture.ts';
 
-const CONFIG = new URL('../../config/', import.meta.url);
-const RBAC = new URL('rbac/', CONFIG);
 const files = readdirSync(RBAC);
 const SYSTEM = 'flashsale-system';
 const USER = `system:serviceaccount:${SYSTEM}:flashsale-operator`;
@@ -14,33 +21,9 @@ const USER = `system:serviceaccount:${SYSTEM}:flashsale-operator`;
 let cluster: Cluster;
 before(async () => {
   cluster = await openCluster(await testKube());
-  const [namespace] = manifests(new URL('manager.yaml', CONFIG)) as [Manifest];
-  await apply(namespace);
-  for (const file of files) for (const manifest of manifests(new URL(file, RBAC))) await apply(manifest);
+  await installRights(cluster.client);
 });
 after(() => cluster.close());
-
-const PLURALS: Readonly<Record<string, string>> = {
-  Namespace: 'namespaces',
-  ServiceAccount: 'serviceaccounts',
-  ClusterRole: 'clusterroles',
-  ClusterRoleBinding: 'clusterrolebindings',
-  Role: 'roles',
-  RoleBinding: 'rolebindings',
-  Deployment: 'deployments',
-};
-
-function apply(manifest: Manifest): Promise<unknown> {
-  const { apiVersion, kind, metadata } = manifest;
-  const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-  const scope = metadata.namespace === undefined ? '' : `/namespaces/${metadata.namespace}`;
-  return cluster.client.call({
-    method: 'PATCH',
-    path: `${root}${scope}/${PLURALS[kind] ?? kind}/${metadata.name}?fieldManager=tests&force=true&fieldValidation=Strict`,
-    contentType: 'application/apply-patch+yaml',
-    body: manifest,
-  });
-}
 
 interface Right {
   readonly verb: string;
