@@ -5,7 +5,7 @@ import type { Sale } from '@flashsale/sale';
 import { stringify } from 'yaml';
 import { document } from './api/documents.fixture.ts';
 import { parseFlashSale } from './api/flashsale.ts';
-import { newStatus, statusSchema, withSummary } from './status.ts';
+import { newStatus, statusSchema, withCondition, withSummary } from './status.ts';
 
 const sale = parseFlashSale(stringify(document({}))).sale as Sale;
 
@@ -21,5 +21,12 @@ test('the summary adds up items and workloads', () => {
 test('what is on sale is known before anything was warmed', () => {
   const status = withSummary(newStatus, sale);
   assert.deepEqual(status.summary, { stock: 15, sold: 0, lag: 0, ready: '0/0' });
+  assert.equal(statusSchema.safeParse(status).success, true);
+});
+
+test('words that are too long for the API server are cut, so that the rest is written', () => {
+  const message = 'x'.repeat(40_000);
+  const finding = { type: 'Armed', status: 'False', reason: 'Failed', message, observedGeneration: 1 } as const;
+  const status = withSummary({ ...newStatus, message, conditions: withCondition([], finding, 0) }, sale);
   assert.equal(statusSchema.safeParse(status).success, true);
 });

@@ -2,6 +2,9 @@
 import { PHASES, SALE_LIMITS, type Sale } from '@flashsale/sale';
 import { z } from 'zod';
 
+/** The limit of Kubernetes' own conditions, in characters. */
+const MOST_MESSAGE = 32_768;
+
 const count = (words: string) => z.int().min(0).describe(words);
 const word = (most: number, words: string) => z.string().max(most).describe(words);
 
@@ -12,7 +15,7 @@ const conditionSchema = z
     type: word(63, 'What the condition is about, such as StockWarm or Armed.').min(1),
     status: z.enum(['True', 'False', 'Unknown']).describe('Whether it is so.'),
     reason: word(128, 'Why, in one CamelCase word for machines.'),
-    message: word(32_768, 'Why, in words.'),
+    message: word(MOST_MESSAGE, 'Why, in words.'),
     lastTransitionTime: instant('When `status` last changed (RFC 3339).'),
     observedGeneration: count('The generation of the resource that this was found for.'),
   })
@@ -79,7 +82,7 @@ export const statusSchema = z.strictObject({
   epoch: count(
     "The epoch of the sale's stock; written here before it is used, so that it never repeats. 0: never warmed.",
   ),
-  message: word(32_768, 'What the sale is doing or waiting for, in words.'),
+  message: word(MOST_MESSAGE, 'What the sale is doing or waiting for, in words.'),
   conditions: z
     .array(conditionSchema)
     .max(64)
@@ -128,7 +131,7 @@ export const newStatus: SaleStatus = {
   gate: '',
 };
 
-/** The status with the sums of its parts; `sale` says how much is on sale before anything was warmed. */
+/** The status with the sums of its parts, and a message that is not too long; `sale` says how much is on sale before anything was warmed. */
 export function withSummary(status: SaleStatus, sale: Sale): SaleStatus {
   const sum = (numbers: readonly number[]): number => numbers.reduce((total, n) => total + n, 0);
   const { items, scale } = status;
@@ -138,7 +141,7 @@ export function withSummary(status: SaleStatus, sale: Sale): SaleStatus {
     lag: sum(scale.map((target) => target.lag)),
     ready: `${sum(scale.map((target) => target.ready))}/${sum(scale.map((target) => target.desired))}`,
   };
-  return { ...status, summary };
+  return { ...status, summary, message: status.message.slice(0, MOST_MESSAGE) };
 }
 
 /** Sets a condition; its transition time moves only with its status. */
@@ -149,6 +152,6 @@ export function withCondition(
 ): StatusCondition[] {
   const old = conditions.find((condition) => condition.type === next.type);
   const lastTransitionTime = old?.status === next.status ? old.lastTransitionTime : new Date(now).toISOString();
-  const set = { ...next, lastTransitionTime };
+  const set = { ...next, message: next.message.slice(0, MOST_MESSAGE), lastTransitionTime };
   return old ? conditions.map((condition) => (condition === old ? set : condition)) : [...conditions, set];
 }

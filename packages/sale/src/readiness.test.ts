@@ -22,6 +22,15 @@ test('a sale that is ready has no obstacle', () => {
   assert.ok(stockIsWarm(ready));
 });
 
+test('a workload that lacks replicas for a known reason says so, and one that has them does not', () => {
+  const message = 'HorizontalPodAutoscaler/payments looks after it';
+  const scaling = new Map([['Deployment/payments', { reason: 'HeldByHPA' as const, message }]]);
+  const short = find({ ...ready, readyReplicas: new Map([['Deployment/payments', 19]]), scaling }, 'ConsumersReady');
+  assert.deepEqual([short.ok, short.reason], [false, 'HeldByHPA']);
+  assert.equal(short.message, `Deployment/payments: 19 of 20 replicas are Ready; ${message}`);
+  assert.equal(find({ ...ready, scaling }, 'ConsumersReady').ok, true);
+});
+
 const OBSTACLES: readonly (readonly [ConditionType, string, Partial<SaleFacts>, RegExp])[] = [
   [
     'Accepted',
