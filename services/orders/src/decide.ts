@@ -81,7 +81,7 @@ interface Step extends Verdict {
 
 function judge(event: PurchaseResolved, before: PurchaseStatus, isNew: boolean, known: Known): Verdict {
   if (event.type !== 'paid') {
-    return follows(before, event.type) ? { becomes: event.type, reason: event.reason ?? null } : { reason: null };
+    return canBecome(before, event.type) ? { becomes: event.type, reason: event.reason ?? null } : { reason: null };
   }
   if (before === 'paid') return { reason: null };
   const settled = known.settled.get(event.id);
@@ -90,11 +90,6 @@ function judge(event: PurchaseResolved, before: PurchaseStatus, isNew: boolean, 
   const refund = moneyIsDue(before, settled) ? { refund: reason } : {};
   // The row keeps its status until the money is back; it says meanwhile why it is no sale.
   return isNew && before === 'reserved' ? { becomes: before, reason, ...refund } : { reason, ...refund };
-}
-
-/** `reserved → refunded`: charged, but neither the hold nor a guard let it become a sale. */
-function follows(before: PurchaseStatus, next: PurchaseStatus): boolean {
-  return canBecome(before, next) || (before === 'reserved' && next === 'refunded');
 }
 
 /** Why a charged purchase is no sale, in words a buyer may read; null where it may be one. */
