@@ -5,9 +5,10 @@ import fc from 'fast-check';
 import { decimalAmount, minorUnits } from './money.ts';
 
 test('minor units and decimals are each other’s inverse', () => {
+  // Twelve digits before the point are read at most.
   const currency = fc.constantFrom('EUR', 'JPY', 'KWD');
   fc.assert(
-    fc.property(fc.integer({ min: 0, max: 1e12 }), currency, (minor, code) => {
+    fc.property(fc.integer({ min: 0, max: 1e12 - 1 }), currency, (minor, code) => {
       assert.equal(minorUnits(decimalAmount(minor, code), code), minor);
     }),
   );
