@@ -14,6 +14,12 @@ test('minor units and decimals are each other’s inverse', () => {
   );
 });
 
+test('the largest amount is told to the last cent', () => {
+  assert.equal(decimalAmount(Number.MAX_SAFE_INTEGER, 'EUR'), '90071992547409.91');
+  assert.equal(decimalAmount(7_755_232_362_307_326, 'EUR'), '77552323623073.26');
+  assert.equal(decimalAmount(5, 'KWD'), '0.005');
+});
+
 test('more decimals than the currency has are refused, fewer are filled', () => {
   assert.equal(minorUnits('129', 'EUR'), 12900);
   assert.equal(minorUnits('129.5', 'EUR'), 12950);
