@@ -52,7 +52,7 @@ export function createCheckout(ports: CheckoutPorts): Checkout {
   const onReleased = relay.kick.bind(relay);
 
   const app = createApp(log);
-  app.use(salesRoutes({ directory, store, log }));
+  app.use(salesRoutes({ directory, store, verifier, log }));
   app.use(purchasesRoutes({ store, orders: ports.orders, verifier, directory, log }));
   finishApp(app, log);
   const hot = purchaseRoute({ directory, verifier, batcher, log });
