@@ -46,6 +46,8 @@ export interface BorrowAnswer {
   readonly moved: number;
   /** Units held and not yet paid in the whole sale: they may come back. */
   readonly held: number;
+  /** Equal in two answers of one epoch: no free unit was added to the item between them, so none was sold where none was free. */
+  readonly changes: number;
 }
 
 /** A hold that is past its time, as the sweeper finds it. */
