@@ -1,5 +1,5 @@
 /** The stock of a sale in Redis and ledger: loaded, kept right, and brought back where Redis lost it. */
-import { conserves, type Hold, type Sale, type SaleItem, type SaleProblem } from '@flashsale/sale';
+import type { Hold, Sale, SaleItem, SaleProblem, StockLevel } from '@flashsale/sale';
 import { setGate } from './gate.ts';
 import { holdsFromRecords } from './rebuild.ts';
 import type { OperatorDeps, Scope } from './scope.ts';
@@ -111,12 +111,20 @@ export async function watchStock(scope: Scope, deps: OperatorDeps): Promise<void
   // The totals were read before the inspection, and settling goes before selling: so this is never so for long by itself.
   const behind = (scope.totals ?? []).some((total) => total.sold > (inspection.items.get(total.sku)?.sold ?? 0));
   memory.behind = behind ? memory.behind + 1 : 0;
-  memory.unbalanced = [...inspection.items.values()].every(conserves) ? 0 : memory.unbalanced + 1;
+  memory.unbalanced = [...inspection.items.values()].every(addsUp) ? 0 : memory.unbalanced + 1;
   if (memory.behind >= PASSES_BEFORE_REPAIR) {
     memory.behind = 0;
     if (!(await settleFromLedger(sale, deps))) memory.repair = 'the ledger has sold what Redis does not know';
   }
   if (memory.unbalanced >= PASSES_BEFORE_REPAIR) memory.repair = 'stock does not add up';
+}
+
+/**
+ * More in payment than there is (Redis forgot reservations that had reached the log, and sold their units again) shows
+ * as less than nothing free. No rebuild changes that: the ledger lets only the stock become sales.
+ */
+function addsUp({ stock, free, held, sold }: StockLevel): boolean {
+  return free + held + sold === stock && held >= 0 && sold >= 0;
 }
 
 /** Notices stock that the resource has lowered; Redis can only be rebuilt to less. */
@@ -140,12 +148,16 @@ export async function repair(scope: Scope, deps: OperatorDeps, save: SaveStatus)
   scope.inspection = await deps.store.inspect(scope.sale);
 }
 
-/** Units bought while the resource was lowered stay bought: it cannot go below them. */
+/**
+ * Units bought while the resource was lowered stay bought: it cannot go below them. Nor above what was on sale before:
+ * reservations that Redis forgot do not make more stock.
+ */
 function keepTaken(scope: Scope): void {
   const { sale, inspection } = scope;
   const items = sale.items.map((item): SaleItem => {
-    const { held = 0, sold = 0 } = inspection?.items.get(item.sku) ?? {};
-    return held + sold > item.stock ? { ...item, stock: held + sold } : item;
+    const { stock = 0, held = 0, sold = 0 } = inspection?.items.get(item.sku) ?? {};
+    const taken = Math.min(held + sold, stock);
+    return taken > item.stock ? { ...item, stock: taken } : item;
   });
   if (items.every((item, at) => item === sale.items[at])) return;
   scope.sale = { ...sale, items };
