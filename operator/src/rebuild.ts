@@ -68,7 +68,9 @@ function statusOf({ entry, types }: Known): PurchaseStatus {
 }
 
 function toHold(id: string, purchase: Known, expiresAt: number): Hold[] {
-  const facts = purchase.reserved ?? purchase.entry;
+  // A key may come again for other goods once Redis has lost it: what is sold, the ledger says.
+  const { reserved, entry } = purchase;
+  const facts = entry?.status === 'paid' ? entry : (reserved ?? entry);
   if (!facts) return [];
   const buyer = { id: facts.buyer, ...(facts.buyerNumber === undefined ? {} : { number: facts.buyerNumber }) };
   return [{ id, sku: facts.sku, quantity: facts.quantity, buyer, status: statusOf(purchase), expiresAt }];
