@@ -1,5 +1,5 @@
 /** The stock of a sale in Redis and ledger: loaded, kept right, and brought back where Redis lost it. */
-import type { Hold, Sale, SaleItem, SaleProblem, StockLevel } from '@flashsale/sale';
+import { SaleError, type Hold, type Sale, type SaleItem, type SaleProblem, type StockLevel } from '@flashsale/sale';
 import { setGate } from './gate.ts';
 import { holdsFromRecords } from './rebuild.ts';
 import type { OperatorDeps, Scope } from './scope.ts';
@@ -89,7 +89,9 @@ async function warmFirst(scope: Scope, { store, note }: OperatorDeps, save: Save
 /** Rebuilds stock from ledger and log under the next epoch. The gate stays shut until this pass sets it. */
 export async function rebuild(scope: Scope, deps: OperatorDeps, save: SaveStatus): Promise<void> {
   const started = performance.now();
-  const { holds, epoch: logged } = await holdsFromRecords(scope.sale, deps, scope.now);
+  await shutWhatIsLeft(scope, deps);
+  const waiting = (await deps.store.peekOutbox(scope.sale)).flatMap(({ events }) => events);
+  const { holds, epoch: logged } = await holdsFromRecords(scope.sale, deps, scope.now, waiting);
   const epoch = Math.max(scope.status.epoch, logged, scope.inspection?.epoch ?? 0) + 1;
   scope.status = { ...scope.status, epoch, gate: '' };
   await save(scope);
@@ -99,6 +101,18 @@ export async function rebuild(scope: Scope, deps: OperatorDeps, save: SaveStatus
   scope.inspection = await deps.store.inspect(scope.sale);
   const ms = Math.round(performance.now() - started);
   deps.note({ sale: scope.sale.name, epoch, holds: holds.length, ms }, 'stock was rebuilt from ledger and log');
+}
+
+/**
+ * Redis may have lost some shards only: the others go on selling until they are told not to, and a reservation made
+ * after the outboxes were read would be dropped. Shards that are in another epoch than the published one sell nothing.
+ */
+async function shutWhatIsLeft({ sale, status }: Scope, { store }: OperatorDeps): Promise<void> {
+  try {
+    await store.configure({ ...sale, paused: true }, status.epoch);
+  } catch (error) {
+    if (!(error instanceof SaleError && error.code === 'try_again_later')) throw error;
+  }
 }
 
 /**

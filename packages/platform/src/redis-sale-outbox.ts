@@ -3,13 +3,16 @@ import { decodeOutboxEntry, keys, TOPICS } from '@flashsale/sale';
 import type { OutboxEntry, SaleStore } from '@flashsale/sale';
 import { callOutboxAck } from '@flashsale/sale/scripts';
 import type { RedisConnection } from './redis-connection.ts';
+import { shardsOf } from './redis-sale-keys.ts';
 
 const GROUP = 'relay';
 const MAX_ACKS = 500;
+/** Entries of one peek; each may hold a batch of 128 purchases. */
+const PEEKED = 64;
 
 type RawEntry = readonly [id: string, fields: readonly string[] | null];
 
-export function outboxOf(redis: RedisConnection): Pick<SaleStore, 'readOutbox' | 'acknowledgeOutbox'> {
+export function outboxOf(redis: RedisConnection): Pick<SaleStore, 'readOutbox' | 'acknowledgeOutbox' | 'peekOutbox'> {
   return {
     async readOutbox(sale, shard, consumer, limit, minIdleMs) {
       const stream = keys.outbox(sale, shard);
@@ -27,7 +30,23 @@ export function outboxOf(redis: RedisConnection): Pick<SaleStore, 'readOutbox' |
         await callOutboxAck(redis.run, { outbox: keys.outbox(sale, shard) }, each);
       }
     },
+
+    async peekOutbox(sale) {
+      return (await Promise.all(shardsOf(sale).map((shard) => peek(redis, sale.name, shard)))).flat();
+    },
   };
+}
+
+async function peek(redis: RedisConnection, sale: string, shard: number): Promise<OutboxEntry[]> {
+  const found: OutboxEntry[] = [];
+  for (let from = '-'; ;) {
+    const range = [keys.outbox(sale, shard), from, '+', 'COUNT', PEEKED] as const;
+    const raw = await redis.command<[string, string[]][]>('XRANGE', ...range);
+    found.push(...raw.map(([entryId, fields]) => entryOf(sale, entryId, fields)));
+    const last = raw.at(-1);
+    if (!last || raw.length < PEEKED) return found;
+    from = `(${last[0]}`;
+  }
 }
 
 interface Read {

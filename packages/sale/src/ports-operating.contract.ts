@@ -160,11 +160,13 @@ export function relaying(it: Declare): void {
       next.events.map(({ quantity, amountMinor }) => [quantity, amountMinor]),
       [[3, 1_500]],
     );
+    assert.deepEqual(await store.peekOutbox(sale), [entry, next]);
     assert.deepEqual(await store.readOutbox(sale.name, 0, 'third', 10, 60_000), []);
     assert.deepEqual(await store.readOutbox(sale.name, 0, 'third', 10, Infinity), []);
     assert.deepEqual(await store.readOutbox(sale.name, 0, 'third', 10, 0), [entry, next]);
     await store.acknowledgeOutbox(sale.name, 0, [entry.entryId]);
     assert.deepEqual(await store.readOutbox(sale.name, 0, 'fourth', 10, 0), [next]);
+    assert.deepEqual(await store.peekOutbox(sale), [next]);
     assert.equal((await store.inspect(sale))?.outbox, 1);
   });
 }

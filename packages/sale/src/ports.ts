@@ -95,12 +95,14 @@ export interface SaleStore {
    */
   readOutbox(sale: string, shard: number, consumer: string, limit: number, minIdleMs: number): Promise<OutboxEntry[]>;
   acknowledgeOutbox(sale: string, shard: number, entryIds: readonly string[]): Promise<void>;
+  /** Every entry not yet acknowledged, of the shards that still have their outbox. Takes none from a relay. */
+  peekOutbox(sale: Sale): Promise<OutboxEntry[]>;
 
   /** Loads stock where absent or of an older epoch; never overwrites the same or a later one. Returns the epoch found. */
   warm(sale: Sale, epoch: number): Promise<number>;
   /** Replaces a sale's state under a new, higher epoch from what ledger and log say. The old state is gone after it. */
   rebuild(sale: Sale, epoch: number, holds: readonly Hold[]): Promise<void>;
-  /** Updates the window, the pause flag and raised stock of a warm sale. */
+  /** Updates the window, the pause flag and raised stock. Where a shard is not warm it throws, after the others were told. */
   configure(sale: Sale, epoch: number): Promise<void>;
   /** Stops reservations for good. Idempotent. */
   close(sale: string, shards: number, epoch: number): Promise<void>;
