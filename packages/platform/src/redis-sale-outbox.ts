@@ -1,7 +1,7 @@
 /** The outbox of a shard: a stream read by one consumer group, so that each entry is in one relay's hands at a time. */
 import { decodeOutboxEntry, keys, TOPICS } from '@flashsale/sale';
 import type { OutboxEntry, SaleStore } from '@flashsale/sale';
-import { callOutboxAck } from '@flashsale/sale/scripts';
+import { callOutboxAck, callOutboxForget } from '@flashsale/sale/scripts';
 import type { RedisConnection } from './redis-connection.ts';
 import { shardsOf } from './redis-sale-keys.ts';
 
@@ -12,7 +12,9 @@ const PEEKED = 64;
 
 type RawEntry = readonly [id: string, fields: readonly string[] | null];
 
-export function outboxOf(redis: RedisConnection): Pick<SaleStore, 'readOutbox' | 'acknowledgeOutbox' | 'peekOutbox'> {
+export function outboxOf(
+  redis: RedisConnection,
+): Pick<SaleStore, 'readOutbox' | 'acknowledgeOutbox' | 'forgetRelays' | 'peekOutbox'> {
   return {
     async readOutbox(sale, shard, consumer, limit, minIdleMs) {
       const stream = keys.outbox(sale, shard);
@@ -30,6 +32,9 @@ export function outboxOf(redis: RedisConnection): Pick<SaleStore, 'readOutbox' |
         await callOutboxAck(redis.run, { outbox: keys.outbox(sale, shard) }, each);
       }
     },
+
+    forgetRelays: (sale, shard, idleMs) =>
+      callOutboxForget(redis.run, { outbox: keys.outbox(sale, shard) }, { idleMs }),
 
     async peekOutbox(sale) {
       return (await Promise.all(shardsOf(sale).map((shard) => peek(redis, sale.name, shard)))).flat();

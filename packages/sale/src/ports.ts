@@ -95,6 +95,8 @@ export interface SaleStore {
    */
   readOutbox(sale: string, shard: number, consumer: string, limit: number, minIdleMs: number): Promise<OutboxEntry[]>;
   acknowledgeOutbox(sale: string, shard: number, entryIds: readonly string[]): Promise<void>;
+  /** Forgets consumers that asked for nothing for more than `idleMs` and hold no entry. Returns how many. */
+  forgetRelays(sale: string, shard: number, idleMs: number): Promise<number>;
   /** Every entry not yet acknowledged, of the shards that still have their outbox. Takes none from a relay. */
   peekOutbox(sale: Sale): Promise<OutboxEntry[]>;
 
