@@ -43,6 +43,8 @@ export interface RushReport {
 const NO_CREDIT_SHARE = 0.1;
 /** How long a reservation may take to end, over all: the hold time of a sale and then some. */
 const ENDING_MS = 150_000;
+/** How old the units left of a sale may be when they are told, in ms. */
+const VIEW_AGE_MS = 300;
 
 type Fate = 'sold' | 'refused' | 'soldOut' | 'other' | 'unsettled' | `error:${string}`;
 
@@ -191,14 +193,18 @@ class Crowd {
   /** Units in payment may come back: those who were told so try again, until nothing is free and nothing is held. */
   async #secondChances(): Promise<void> {
     const until = Date.now() + ENDING_MS;
+    let wasOver = false;
     while (Date.now() < until && (this.#standby.length > 0 || this.#endings.size > 0)) {
       const free = (await this.#view()).items.reduce((sum, item) => sum + item.remaining, 0);
-      // Nothing free and nothing of ours in payment: what they were told last, sold out, is the end of it.
-      if (free === 0 && this.#endings.size === 0) break;
       if (free === 0) {
-        await pause(100);
+        // What is free is told up to a moment late: nothing free and nothing in payment, twice, is the end of it.
+        const isOver = this.#endings.size === 0;
+        if (isOver && wasOver) break;
+        wasOver = isOver;
+        await pause(VIEW_AGE_MS);
         continue;
       }
+      wasOver = false;
       // A few more than there are units, so that buyers of different items do not miss each other.
       await this.#wave(this.#standby.splice(0, Math.max(2 * free, 8)));
     }
