@@ -82,7 +82,7 @@ function checkKeys(file, body, count) {
   for (const [, index] of body.matchAll(/KEYS\[(\d+)\]/g)) {
     if (Number(index) > count) throw new Error(`${file}: KEYS[${index}] of ${count}`);
   }
-  const literal = /redis\.call\('[A-Z]+', '/.exec(body.replaceAll(/redis\.call\('XGROUP', 'CREATE', KEYS/g, ''));
+  const literal = /redis\.call\('[A-Z]+', '/.exec(body.replaceAll(/redis\.call\('X(GROUP|INFO)', '[A-Z]+', KEYS/g, ''));
   if (literal) throw new Error(`${file}: a key must come from KEYS: ${literal[0]}`);
 }
 

@@ -9,7 +9,7 @@ import { Pool } from 'undici';
 import type { Answer, Request, Variant } from './bench-server.ts';
 import { medians } from './figures.ts';
 
-export const HTTP_VARIANTS = ['bare', 'stockExpress', 'accepted', 'acceptedKnown', 'soldOut', 'notOpen'] as const;
+export const HTTP_VARIANTS = ['bare', 'stockExpress', 'accepted', 'acceptedFirstSight', 'soldOut', 'notOpen'] as const;
 export type HttpVariant = (typeof HTTP_VARIANTS)[number];
 
 export interface HttpFigures {
@@ -56,7 +56,7 @@ class Run {
     bare: [],
     stockExpress: [],
     accepted: [],
-    acceptedKnown: [],
+    acceptedFirstSight: [],
     soldOut: [],
     notOpen: [],
   };
@@ -98,7 +98,7 @@ class Run {
 
     await checkout.ask({ do: 'forget' });
     const before = await scripts();
-    keep('accepted', await this.#drive(checkout, sale, this.#buyers, 202));
+    keep('acceptedFirstSight', await this.#drive(checkout, sale, this.#buyers, 202));
     const accepted = await scripts();
     await checkout.ask({ do: 'verify', tokens: this.#late });
 
@@ -116,7 +116,7 @@ class Run {
     }
     keep('notOpen', await this.#drive(checkout, future, this.#late, 425));
     const known = await this.#open();
-    keep('acceptedKnown', await this.#drive(checkout, known, this.#late, 202));
+    keep('accepted', await this.#drive(checkout, known, this.#late, 202));
     for (const each of [sale, future, known]) await this.#end(each);
   }
 

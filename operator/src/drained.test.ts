@@ -8,6 +8,8 @@ class Log {
   readonly ends: Record<string, number | null> = { [TOPICS.purchases]: 5, [TOPICS.payments]: 2, [TOPICS.refunds]: 0 };
   readonly committed: Record<string, number> = {};
   offsets(topic: string, group: string) {
+    // There is no such topic.
+    if (!(topic in this.ends)) return Promise.resolve([]);
     const partition = { partition: 0, start: 0, end: this.ends[topic] ?? null };
     return Promise.resolve([{ ...partition, committed: this.committed[`${topic} ${group}`] ?? -1 }]);
   }
@@ -39,6 +41,36 @@ test('each stage is over when what it held at its beginning was consumed, howeve
   assert.equal(await watch.left(log), 0);
   log.ends[TOPICS.payments] = 9;
   assert.equal(await watch.left(log), 0, 'over for good');
+});
+
+test('a record that was put off is waited for, in each step of each group on the way, and so is what it leads to', async () => {
+  const ways = [
+    [TOPICS.purchases, 'payments'],
+    [TOPICS.purchases, 'orders'],
+    [TOPICS.payments, 'orders'],
+    [TOPICS.refunds, 'payments-refunds'],
+  ] as const;
+  for (const [topic, group] of ways) {
+    const log = new Log();
+    for (const [of, reader] of ways) log.commit(of, reader, 5);
+    const retry = (step: string): string => `${topic}.${group}.retry.${step}`;
+    log.ends[retry('5s')] = 1;
+    const watch = new DrainWatch();
+    assert.equal(await watch.left(log), 1);
+    // It failed again.
+    log.ends[retry('1m')] = 3;
+    log.commit(retry('1m'), `${group}.retry`, 2);
+    log.commit(retry('5s'), `${group}.retry`, 1);
+    assert.equal(await watch.left(log), 1);
+    log.ends[retry('10m')] = 1;
+    log.commit(retry('1m'), `${group}.retry`, 3);
+    assert.equal(await watch.left(log), 1);
+    log.ends[TOPICS.payments] = 6;
+    log.commit(retry('10m'), `${group}.retry`, 1);
+    assert.equal(await watch.left(log), 1);
+    log.commit(TOPICS.payments, 'orders', 6);
+    assert.equal(await watch.left(log), 0);
+  }
 });
 
 test('an end that cannot be read is never taken for nothing to read', async () => {

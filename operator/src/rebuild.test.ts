@@ -56,6 +56,18 @@ function rebuilt(purchases: SaleEvent[], payments: SaleEvent[], entries: LedgerE
   return holdsFromRecords(SALE, { log, ledger: { entries: () => each(entries) } }, NOW);
 }
 
+test('what is sold is as much as the ledger says, whatever its key asked for since', async () => {
+  const { holds } = await rebuilt(
+    [reserved('a'), { ...reserved('a'), quantity: 2 }],
+    [resolved('a', 'paid')],
+    [entry('a', 'paid')],
+  );
+  assert.deepEqual(
+    holds.map(({ status, quantity }) => [status, quantity]),
+    [['paid', 1]],
+  );
+});
+
 test('a purchase without an ending becomes a hold with its full time, an ended one keeps its ending', async () => {
   const { holds, epoch } = await rebuilt(
     [reserved('a'), reserved('b'), reserved('c'), reserved('d'), reserved('e'), reserved('x', 'another')],

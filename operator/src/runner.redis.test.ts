@@ -212,3 +212,30 @@ test('a clock that differs from that of Redis is said with Armed, and decides no
   const armed = status.conditions.find(({ type }) => type === 'Armed');
   assert.match(armed?.message ?? '', /the operator's clock differs from that of Redis by more than 2 s/);
 });
+
+test('where Redis lost everything, every sale is published again before the first rebuild reads the log', async () => {
+  const names = ['twin-a', 'twin-b'];
+  for (const name of names) await world.apply(name, {});
+  const first = world.operator();
+  for (const name of names) await world.until(first, name, (status) => status.phase === 'Open');
+  await world.redis.command('FLUSHALL');
+  const seen: boolean[] = [];
+  // Another operator: what was published, it knows from the statuses alone.
+  const operator = world.operator((deps) => ({
+    ...deps,
+    log: {
+      ...deps.log,
+      readAll: async function* (topic) {
+        const published = (await world.store.published()).map(({ name }) => name);
+        seen.push(names.every((name) => published.includes(name)));
+        yield* deps.log.readAll(topic);
+      },
+    },
+  }));
+  for (const name of names) {
+    const back = await world.until(operator, name, (status) => status.phase === 'Open' && status.epoch === 2);
+    assert.deepEqual(back, await world.status(name));
+    assert.equal((await world.published(name))?.epoch, 2);
+  }
+  assert.ok(seen.length > 0 && seen.every(Boolean), String(seen));
+});

@@ -1,9 +1,10 @@
 /** Runs `reconcile` for each sale when it is due: one pass at a time a sale, sales beside each other, errors contained to their sale. */
-import { isFinal, type SaleProblem } from '@flashsale/sale';
+import { isFinal, type PublishedSale, type SaleProblem } from '@flashsale/sale';
 import { countPass } from './metrics.ts';
 import { reconcile } from './reconcile.ts';
 import type { SaleResource } from './resources.ts';
 import { newMemory, type OperatorDeps, type SaleMemory } from './scope.ts';
+import type { SaleStatus } from './status.ts';
 
 /** Pause after failed passes of one sale: doubles from here to the longest, in ms. */
 const FIRST_BACKOFF_MS = 250;
@@ -53,14 +54,22 @@ class SaleRunner implements Runner {
 
   async tick(): Promise<void> {
     if (this.#deps.stopping.aborted) return;
-    this.#registry.look();
     const listedAt = performance.now();
     const due = [...this.#lanes.values()].some((lane) => !lane.running && lane.dueAt <= listedAt);
-    if (!due && listedAt < this.#listAt) return;
+    if (due || listedAt >= this.#listAt) await this.#beginDue(listedAt);
+    this.#registry.look();
+  }
+
+  async #beginDue(listedAt: number): Promise<void> {
     const resources = await this.#deps.resources.list();
     this.#listAt = listedAt + LIST_MS;
     this.#prune(resources);
     const owners = ownersOf(resources);
+    // A pass under way may be removing the sale.
+    const isLeaving = (one: SaleResource): boolean =>
+      one.deleting && this.#lanes.get(keyOf(one))?.running !== undefined;
+    const own = resources.filter((one) => refusalOf(one, owners) === undefined && !isLeaving(one));
+    await this.#registry.restore(own);
     for (const resource of resources) this.#begin(resource, listedAt, refusalOf(resource, owners));
   }
 
@@ -157,6 +166,11 @@ function refusalOf(resource: SaleResource, owners: ReadonlyMap<string, SaleResou
   return { field: 'metadata.name', message };
 }
 
+/** A sale that was never warm has no purchase that could be put off. */
+function publishedSale({ accepted, epoch, phase }: SaleStatus): PublishedSale | undefined {
+  return accepted && epoch > 0 ? { ...accepted, epoch, phase } : undefined;
+}
+
 /** Notices that Redis lost what was published, or got an older state of it, and has it published again. */
 class RegistryWatch {
   readonly #deps: OperatorDeps;
@@ -164,6 +178,7 @@ class RegistryWatch {
   #running: Promise<void> | undefined;
   #lookAt = 0;
   #failed = false;
+  #unrestored = false;
 
   constructor(deps: OperatorDeps, lanes: () => Iterable<Lane>) {
     this.#deps = deps;
@@ -189,6 +204,24 @@ class RegistryWatch {
 
   async idle(): Promise<void> {
     await this.#running;
+  }
+
+  /**
+   * Publishes what Redis has lost, all of it before any pass may rebuild: consumers wait for a sale that is published,
+   * and put off events of any other. Where Redis does not answer, the passes find that out themselves.
+   */
+  async restore(resources: readonly SaleResource[]): Promise<void> {
+    const { store, note } = this.#deps;
+    const sales = resources.flatMap(({ status }) => (status ? (publishedSale(status) ?? []) : []));
+    if (sales.length === 0) return;
+    try {
+      const found = new Set((await store.published()).map(({ name }) => name));
+      await Promise.all(sales.filter(({ name }) => !found.has(name)).map((sale) => store.publish(sale)));
+      this.#unrestored = false;
+    } catch (error) {
+      if (!this.#unrestored) note({ err: error }, 'what is published cannot be restored');
+      this.#unrestored = true;
+    }
   }
 
   async #compare(): Promise<void> {

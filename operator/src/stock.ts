@@ -1,5 +1,5 @@
 /** The stock of a sale in Redis and ledger: loaded, kept right, and brought back where Redis lost it. */
-import { conserves, type Hold, type Sale, type SaleItem, type SaleProblem } from '@flashsale/sale';
+import { SaleError, type Hold, type Sale, type SaleItem, type SaleProblem, type StockLevel } from '@flashsale/sale';
 import { setGate } from './gate.ts';
 import { holdsFromRecords } from './rebuild.ts';
 import type { OperatorDeps, Scope } from './scope.ts';
@@ -89,7 +89,9 @@ async function warmFirst(scope: Scope, { store, note }: OperatorDeps, save: Save
 /** Rebuilds stock from ledger and log under the next epoch. The gate stays shut until this pass sets it. */
 export async function rebuild(scope: Scope, deps: OperatorDeps, save: SaveStatus): Promise<void> {
   const started = performance.now();
-  const { holds, epoch: logged } = await holdsFromRecords(scope.sale, deps, scope.now);
+  await shutWhatIsLeft(scope, deps);
+  const waiting = (await deps.store.peekOutbox(scope.sale)).flatMap(({ events }) => events);
+  const { holds, epoch: logged } = await holdsFromRecords(scope.sale, deps, scope.now, waiting);
   const epoch = Math.max(scope.status.epoch, logged, scope.inspection?.epoch ?? 0) + 1;
   scope.status = { ...scope.status, epoch, gate: '' };
   await save(scope);
@@ -102,6 +104,18 @@ export async function rebuild(scope: Scope, deps: OperatorDeps, save: SaveStatus
 }
 
 /**
+ * Redis may have lost some shards only: the others go on selling until they are told not to, and a reservation made
+ * after the outboxes were read would be dropped. Shards that are in another epoch than the published one sell nothing.
+ */
+async function shutWhatIsLeft({ sale, status }: Scope, { store }: OperatorDeps): Promise<void> {
+  try {
+    await store.configure({ ...sale, paused: true }, status.epoch);
+  } catch (error) {
+    if (!(error instanceof SaleError && error.code === 'try_again_later')) throw error;
+  }
+}
+
+/**
  * Watches an open sale: the ledger must never have more sold than Redis, Redis' counters must add up, and Redis must
  * not have more than the resource. First settles in Redis what the ledger has; what stays wrong is rebuilt.
  */
@@ -111,12 +125,20 @@ export async function watchStock(scope: Scope, deps: OperatorDeps): Promise<void
   // The totals were read before the inspection, and settling goes before selling: so this is never so for long by itself.
   const behind = (scope.totals ?? []).some((total) => total.sold > (inspection.items.get(total.sku)?.sold ?? 0));
   memory.behind = behind ? memory.behind + 1 : 0;
-  memory.unbalanced = [...inspection.items.values()].every(conserves) ? 0 : memory.unbalanced + 1;
+  memory.unbalanced = [...inspection.items.values()].every(addsUp) ? 0 : memory.unbalanced + 1;
   if (memory.behind >= PASSES_BEFORE_REPAIR) {
     memory.behind = 0;
     if (!(await settleFromLedger(sale, deps))) memory.repair = 'the ledger has sold what Redis does not know';
   }
   if (memory.unbalanced >= PASSES_BEFORE_REPAIR) memory.repair = 'stock does not add up';
+}
+
+/**
+ * More in payment than there is (Redis forgot reservations that had reached the log, and sold their units again) shows
+ * as less than nothing free. No rebuild changes that: the ledger lets only the stock become sales.
+ */
+function addsUp({ stock, free, held, sold }: StockLevel): boolean {
+  return free + held + sold === stock && held >= 0 && sold >= 0;
 }
 
 /** Notices stock that the resource has lowered; Redis can only be rebuilt to less. */
@@ -140,12 +162,16 @@ export async function repair(scope: Scope, deps: OperatorDeps, save: SaveStatus)
   scope.inspection = await deps.store.inspect(scope.sale);
 }
 
-/** Units bought while the resource was lowered stay bought: it cannot go below them. */
+/**
+ * Units bought while the resource was lowered stay bought: it cannot go below them. Nor above what was on sale before:
+ * reservations that Redis forgot do not make more stock.
+ */
 function keepTaken(scope: Scope): void {
   const { sale, inspection } = scope;
   const items = sale.items.map((item): SaleItem => {
-    const { held = 0, sold = 0 } = inspection?.items.get(item.sku) ?? {};
-    return held + sold > item.stock ? { ...item, stock: held + sold } : item;
+    const { stock = 0, held = 0, sold = 0 } = inspection?.items.get(item.sku) ?? {};
+    const taken = Math.min(held + sold, stock);
+    return taken > item.stock ? { ...item, stock: taken } : item;
   });
   if (items.every((item, at) => item === sale.items[at])) return;
   scope.sale = { ...sale, items };

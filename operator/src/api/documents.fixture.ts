@@ -52,6 +52,12 @@ export const BAD: readonly (readonly [name: string, change: Spec, field: string,
     'spec.closesAt',
     /write a time after opensAt \(2026-12-01T10:00:00(\.000)?Z\)/,
   ],
+  [
+    'a price beyond what can be counted for so many',
+    { items: [item({ perBuyer: 1_000_000, price: { amount: '99999999999.99', currency: 'EUR' } })] },
+    'spec.items',
+    /write less: perBuyer units of it cost more than can be counted exactly/,
+  ],
   ['no items', { items: [] }, 'spec.items', /at least 1 items|>=1 items/],
   [
     'a sku twice',

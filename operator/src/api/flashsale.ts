@@ -75,6 +75,7 @@ const itemSchema = z
       .meta(rulesOf(...rules.decimals()))
       .describe('What one unit costs.'),
   })
+  .meta(rulesOf(rules.exactAmount()))
   .describe('One thing on sale.');
 
 const targetSchema = z.strictObject({

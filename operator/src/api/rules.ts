@@ -103,6 +103,21 @@ export function decimals(): Rule[] {
   return [only(rule(0, '\\.'), none, '!'), only(rule(2, '\\.[0-9]{3}$'), [...none, ...three].sort())];
 }
 
+/** `perBuyer` units of an item cost what a double counts exactly in minor units, or such a purchase could never be paid. */
+export function exactAmount(): Rule {
+  const byDigits = [...Map.groupBy(codes(), currencyDigits)].filter(([digits]) => digits !== 2);
+  const factor = byDigits.reduce(
+    (others, [digits, currencies]) => `(self.price.currency in ${listOf(currencies)} ? ${10 ** digits}.0 : ${others})`,
+    '100.0',
+  );
+  const total = `double(self.price.amount) * ${factor} * double(self.perBuyer)`;
+  return {
+    rule: `!self.price.amount.matches(${quote(AMOUNT.pattern.source)}) || ${total} <= ${Number.MAX_SAFE_INTEGER}.0`,
+    message: 'write less: perBuyer units of it cost more than can be counted exactly',
+    fieldPath: '.price.amount',
+  };
+}
+
 const isIn = (phases: readonly Phase[]): string =>
   `has(oldSelf.status) && has(oldSelf.status.phase) && oldSelf.status.phase in ${listOf(phases)}`;
 

@@ -6,7 +6,7 @@ import { GroupMember, type Slice } from './kafka-group.ts';
 import { createProducer, type RecordProducer } from './kafka-producer.ts';
 import { decodeEvent, originOf, type Origin } from './kafka-record.ts';
 import { dueAt, failedRecords, type Failure } from './kafka-retry.ts';
-import { createTopics, RETRY_STEPS, retryTopic, topicsOfGroup, type RetryStep } from './kafka-topics.ts';
+import { createTopics, RETRY_STEPS, retryGroup, retryTopic, topicsOfGroup, type RetryStep } from './kafka-topics.ts';
 import type { Part } from './run.ts';
 
 export interface FailedEvent {
@@ -56,8 +56,7 @@ export function createConsumer(context: KafkaContext, options: ConsumerOptions, 
   const retryTopics = topics.flatMap((topic) => steps.map((step) => retryTopic(topic, group, step)));
   const members = [
     new GroupMember(context, { group, topics, handle }),
-    // A group of its own, so that what waits does not count as lag of the group that is scaled on it.
-    new GroupMember(context, { group: `${group}.retry`, topics: retryTopics, handle }),
+    new GroupMember(context, { group: retryGroup(group), topics: retryTopics, handle }),
   ];
   const leave = async (): Promise<void> => {
     await Promise.all(members.map((member) => member.stop()));

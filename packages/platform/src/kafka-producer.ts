@@ -13,12 +13,15 @@ export interface TopicRecords {
 }
 
 export interface RecordProducer extends Part {
-  /** One batch a topic. Resolves when all replicas in sync have it; a failed call may have been carried out in part. */
+  /**
+   * In order for each topic and key, in as many requests as it takes. Resolves when all replicas in sync have all of
+   * it; a failed call may have been carried out in part.
+   */
   sendRecords(batches: readonly TopicRecords[]): Promise<void>;
 }
 
 export interface EventProducer extends RecordProducer {
-  /** Writes the events in one batch, in order for each id. A call that failed may have been carried out in part. */
+  /** Writes the events, in order for each id. A call that failed may have been carried out in part. */
   send(topic: TopicName, events: readonly SaleEvent[]): Promise<void>;
 }
 
@@ -27,6 +30,32 @@ const START_BOUND_MS = 60_000;
 const STOP_DEADLINE_MS = 5_000;
 /** Calls under way at one time; more are refused, so that a dead Kafka cannot fill the memory. */
 const MAX_CALLS = 1_000;
+
+/**
+ * Most bytes of one topic in one request. kafkajs makes one record batch a partition of what it is given, and a broker
+ * refuses a batch above `message.max.bytes` (1 MiB unless set) for good: a backlog must go in pieces.
+ */
+const MAX_BYTES = 800_000;
+/** What a record takes beside its texts, at most: lengths, offset and time, and the names of our headers. */
+const RECORD_BYTES = 256;
+
+function bytesOf({ key, value, headers }: Message): number {
+  let bytes = RECORD_BYTES + lengthOf(key) + lengthOf(value);
+  for (const header of Object.values(headers ?? {}))
+    bytes += [header].flat().reduce((sum, one) => sum + lengthOf(one), 0);
+  return bytes;
+}
+
+function lengthOf(text: string | Buffer | null | undefined): number {
+  return text === null || text === undefined ? 0 : Buffer.byteLength(text);
+}
+
+/** The first messages that fit into one request, at least one. */
+function firstPiece(messages: readonly Message[]): Message[] {
+  let bytes = 0;
+  const end = messages.findIndex((message, i) => (bytes += bytesOf(message)) > MAX_BYTES && i > 0);
+  return messages.slice(0, end < 0 ? messages.length : end);
+}
 
 interface Connection {
   readonly producer: Producer;
@@ -71,13 +100,22 @@ export function createProducer(context: KafkaContext): EventProducer {
     await connection.producer.disconnect();
   }
 
+  /** Piece by piece, until all is there or the call was given up. */
   async function deliver(connection: Connection, batches: readonly TopicRecords[]): Promise<void> {
     await connection.connected;
-    const call = connection.producer.sendBatch({
-      acks: -1,
-      compression: CompressionTypes.None,
-      topicMessages: batches.map(({ topic, messages }) => ({ topic, messages })),
-    });
+    let left = batches;
+    while (left.length > 0) {
+      const pieces = left.map(({ topic, messages }) => ({ topic, messages: firstPiece(messages) }));
+      await request(connection, pieces);
+      left = left
+        .map(({ topic, messages }, i) => ({ topic, messages: messages.slice(pieces[i]?.messages.length) }))
+        .filter(({ messages }) => messages.length > 0);
+      if (left.length > 0 && current !== connection) throw new Error('the producer was closed, or gave this send up');
+    }
+  }
+
+  async function request(connection: Connection, topicMessages: TopicRecords[]): Promise<void> {
+    const call = connection.producer.sendBatch({ acks: -1, compression: CompressionTypes.None, topicMessages });
     connection.calls.add(call);
     try {
       await call;

@@ -16,6 +16,8 @@ export const RETRY_STEPS: readonly RetryStep[] = [
 
 export const retryTopic = (topic: string, group: string, step: RetryStep): string =>
   `${topic}.${group}.retry.${step.label}`;
+/** A group of its own, so that what waits does not count as lag of the group that is scaled on it. */
+export const retryGroup = (group: string): string => `${group}.retry`;
 export const deadLetterTopic = (topic: string, group: string): string => `${topic}.${group}.dlq`;
 
 export interface TopicPlan {

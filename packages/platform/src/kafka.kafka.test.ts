@@ -64,6 +64,18 @@ test('every event arrives once, in order for its id, and is committed', async ()
   assert.equal(record?.headers[HEADERS.correlationId], (JSON.parse(String(record?.value)) as SaleEvent).correlationId);
 });
 
+test('a backlog too large for one record batch is written all the same', async () => {
+  const topic = ownTopic();
+  await createTopics(context, [{ topic, partitions: 1 }]);
+  const events = many(6_000);
+  await producer.send(topic, events);
+  const records = await recordsOf(context, topic);
+  assert.deepEqual(
+    records.map(({ key }) => key),
+    idsOf(events),
+  );
+});
+
 test('events that fail wait in the retry topics, then lie with the dead letters, and can be driven back', async () => {
   const [topic, group, notes] = [ownTopic(), randomUUID(), new Notes()];
   let broken = true;

@@ -1,5 +1,5 @@
 /** Access tokens: signature, issuer, audience, times and type checked by the keys of an OpenID provider. */
-import { SaleError, type Buyer } from '@flashsale/sale';
+import { MAX_BUYER, SaleError, type Buyer } from '@flashsale/sale';
 import { type Check, createCheck, headerOf, TokenRefused } from './oidc-check.ts';
 import { IssuerKeys } from './oidc-keys.ts';
 
@@ -108,9 +108,15 @@ function identityFrom(claims: Record<string, unknown>): Identity {
   const { sub, num, exp, typ, roles, realm_access } = claims;
   if (typ !== undefined && typ !== KEYCLOAK_ACCESS) throw refused('It is not an access token.');
   if (typeof sub !== 'string' || sub === '') throw refused('It names no subject.');
+  if (!isStorable(sub)) throw refused('Its subject is too long, or has control characters.');
   const ofRealm = (realm_access as { roles?: unknown } | null | undefined)?.roles;
   const buyer = Number.isSafeInteger(num) && (num as number) >= 0 ? { id: sub, number: num as number } : { id: sub };
   return { buyer, roles: strings(roles).concat(strings(ofRealm)), expiresAt: (exp as number) * 1_000 };
+}
+
+/** What Redis, Kafka and PostgreSQL keep as it is. OpenID Connect has 255 ASCII characters at most. */
+function isStorable(sub: string): boolean {
+  return sub.length <= MAX_BUYER && sub.isWellFormed() && !/[\0-\x1f\x7f]/.test(sub);
 }
 
 const NONE: readonly string[] = [];

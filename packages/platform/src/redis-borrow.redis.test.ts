@@ -62,7 +62,7 @@ test('a borrower that crashed after taking: the unit counts as free, and whoever
   assert.deepEqual(await take(sale, 0, 1), [1, 1, 1]);
   assert.deepEqual(await levelOf(sale), { stock: 1, free: 1, held: 0, sold: 0 });
   assert.deepEqual(await take(sale, 0, 1), [1, 1, 1], 'a repetition finds it open');
-  assert.deepEqual(await createSaleStore(redis).borrow(sale, at(sale, 2), 1), { moved: 1, held: 0 });
+  assert.partialDeepStrictEqual(await createSaleStore(redis).borrow(sale, at(sale, 2), 1), { moved: 1, held: 0 });
   assert.deepEqual(await levelOf(sale), { stock: 1, free: 1, held: 0, sold: 0 });
 });
 
@@ -71,7 +71,7 @@ test('a borrower that crashed after giving: the unit is counted once', async () 
   await take(sale, 0, 1);
   assert.equal(await give(sale, 0, 1, 1), 1);
   assert.deepEqual(await levelOf(sale), { stock: 1, free: 1, held: 0, sold: 0 });
-  assert.deepEqual(await createSaleStore(redis).borrow(sale, at(sale, 1), 1), { moved: 1, held: 0 });
+  assert.partialDeepStrictEqual(await createSaleStore(redis).borrow(sale, at(sale, 1), 1), { moved: 1, held: 0 });
   assert.deepEqual(await levelOf(sale), { stock: 1, free: 1, held: 0, sold: 0 });
 });
 
@@ -108,7 +108,7 @@ test('a unit that slips past the reader between two shards is not taken for none
       return redis.run(script, keys, args);
     },
   };
-  assert.deepEqual(await createSaleStore(crossed).borrow(sale, at(sale, 2), 1), { moved: 1, held: 0 });
+  assert.partialDeepStrictEqual(await createSaleStore(crossed).borrow(sale, at(sale, 2), 1), { moved: 1, held: 0 });
   assert.ok(moved.once);
 });
 
@@ -132,7 +132,7 @@ test('a unit that comes back behind the reader is not taken for none', async () 
       return answer;
     },
   };
-  assert.deepEqual(await createSaleStore(crossed).borrow(sale, at(sale, 0), 1), { moved: 1, held: 1 });
+  assert.partialDeepStrictEqual(await createSaleStore(crossed).borrow(sale, at(sale, 0), 1), { moved: 1, held: 1 });
 });
 
 test('a chunk of holds that is staged twice counts once', async () => {

@@ -92,19 +92,20 @@ async function borrow(
     const looks = await lookAll(redis, sale, at.sku);
     const open = openTransfers(looks, at.sku);
     const held = looks.reduce((sum, one) => sum + one.held, 0);
+    const changes = looks.reduce((sum, one) => sum + one.changes, 0);
     const here = looks[at.shard]?.free ?? 0;
     if (open.length > 0) {
       // Whoever finds a transfer completes it: its borrower may have crashed.
       for (const transfer of open) moved += await complete(redis, sale, at, transfer);
     } else if (here >= quantity) {
       // Units may also have come back here by themselves.
-      return { moved: Math.max(moved, here), held };
+      return { moved: Math.max(moved, here), held, changes };
     } else if (totalFree(looks) >= quantity) {
       moved += await fetchUnits(redis, sale, at, { from: fullestBut(at.shard, looks), least: quantity - here });
     } else if (totalFree(before) < quantity && sameChanges(before, looks)) {
       // Double collect: twice there were too few, nothing was added in between, and reservations and lending
       // only take units away; so at the instant between the two reads there were too few.
-      return { moved: 0, held };
+      return { moved: 0, held, changes };
     }
     before = looks;
     await standBack(round);

@@ -1,15 +1,20 @@
 /** The outbox of a shard: a stream read by one consumer group, so that each entry is in one relay's hands at a time. */
 import { decodeOutboxEntry, keys, TOPICS } from '@flashsale/sale';
 import type { OutboxEntry, SaleStore } from '@flashsale/sale';
-import { callOutboxAck } from '@flashsale/sale/scripts';
+import { callOutboxAck, callOutboxForget } from '@flashsale/sale/scripts';
 import type { RedisConnection } from './redis-connection.ts';
+import { shardsOf } from './redis-sale-keys.ts';
 
 const GROUP = 'relay';
 const MAX_ACKS = 500;
+/** Entries of one peek; each may hold a batch of 128 purchases. */
+const PEEKED = 64;
 
 type RawEntry = readonly [id: string, fields: readonly string[] | null];
 
-export function outboxOf(redis: RedisConnection): Pick<SaleStore, 'readOutbox' | 'acknowledgeOutbox'> {
+export function outboxOf(
+  redis: RedisConnection,
+): Pick<SaleStore, 'readOutbox' | 'acknowledgeOutbox' | 'forgetRelays' | 'peekOutbox'> {
   return {
     async readOutbox(sale, shard, consumer, limit, minIdleMs) {
       const stream = keys.outbox(sale, shard);
@@ -27,7 +32,26 @@ export function outboxOf(redis: RedisConnection): Pick<SaleStore, 'readOutbox' |
         await callOutboxAck(redis.run, { outbox: keys.outbox(sale, shard) }, each);
       }
     },
+
+    forgetRelays: (sale, shard, idleMs) =>
+      callOutboxForget(redis.run, { outbox: keys.outbox(sale, shard) }, { idleMs }),
+
+    async peekOutbox(sale) {
+      return (await Promise.all(shardsOf(sale).map((shard) => peek(redis, sale.name, shard)))).flat();
+    },
   };
+}
+
+async function peek(redis: RedisConnection, sale: string, shard: number): Promise<OutboxEntry[]> {
+  const found: OutboxEntry[] = [];
+  for (let from = '-'; ;) {
+    const range = [keys.outbox(sale, shard), from, '+', 'COUNT', PEEKED] as const;
+    const raw = await redis.command<[string, string[]][]>('XRANGE', ...range);
+    found.push(...raw.map(([entryId, fields]) => entryOf(sale, entryId, fields)));
+    const last = raw.at(-1);
+    if (!last || raw.length < PEEKED) return found;
+    from = `(${last[0]}`;
+  }
 }
 
 interface Read {

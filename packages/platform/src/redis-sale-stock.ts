@@ -44,8 +44,11 @@ export function stockOf(redis: RedisConnection): Stock {
     },
 
     async configure(sale, epoch) {
-      const raised = await Promise.all(shardsOf(sale).map((shard) => configureShard(redis, sale, shard, epoch)));
-      const skus = new Set(raised.flat());
+      const told = await Promise.allSettled(shardsOf(sale).map((shard) => configureShard(redis, sale, shard, epoch)));
+      const failures = told.flatMap((one): unknown[] => (one.status === 'rejected' ? [one.reason] : []));
+      // A server that failed says more than a shard that is not there.
+      if (failures.length > 0) throw failures.find((error) => !(error instanceof SaleError)) ?? failures[0];
+      const skus = new Set(told.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])));
       for (const sku of skus) {
         await publishMessage(redis, { type: 'returned', sale: sale.name, sku }).catch(() => 0);
       }

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { putOffUnpublished, resolveByShard, soundEvents, StoreNotReady } from './by-shard.ts';
 import type { PurchaseReserved, SaleEvent } from './events.ts';
 import type { ResolveAnswer } from './ports.ts';
-import type { PublishedSale, ShardItem } from './types.ts';
+import { drop } from './sale.fixture.ts';
+import type { ShardItem } from './types.ts';
 
 const event = (sale: string, shard: number, n: number, more: Partial<PurchaseReserved> = {}): PurchaseReserved => ({
   type: 'reserved',
@@ -61,6 +62,12 @@ test('events that cannot be booked are set apart, with what is wrong', () => {
     [{ epoch: -1 }, /epoch/],
     [{ amountMinor: 2 ** 53 }, /amountMinor/],
     [{ sku: 'a\0' }, /NUL/],
+    [{ buyer: '' }, /buyer/],
+    [{ buyer: 'x'.repeat(256) }, /buyer/],
+    [{ buyerNumber: 0.5 }, /buyerNumber/],
+    [{ reservedAt: 1e300 }, /time/],
+    [{ reason: 'a\0' } as Partial<PurchaseReserved>, /NUL/],
+    [{ reason: {} } as Partial<PurchaseReserved>, /reason/],
   ];
   const { sound, failures } = soundEvents([...flaws.map(([more]) => ({ ...good, ...more })), good]);
   assert.deepEqual(sound, [good]);
@@ -81,7 +88,7 @@ function handler(warm: readonly string[]) {
 }
 const registry = (version: number, ...names: string[]) => ({
   publishedVersion: () => Promise.resolve(version),
-  published: () => Promise.resolve(names.map((name) => ({ name }) as PublishedSale)),
+  published: () => Promise.resolve(names.map((name) => ({ ...drop, name, epoch: 1, phase: 'Open' as const }))),
 });
 const batch = [event('here', 0, 1), event('gone', 0, 2), event('here', 0, 3)];
 
@@ -92,6 +99,23 @@ test('events of a sale that was removed are put off, the others are handled', as
   assert.deepEqual(
     failures.map(({ event: { sale }, error }) => [sale, error instanceof StoreNotReady]),
     [['gone', true]],
+  );
+});
+
+test('an item or a shard that a published sale has not got is put off as well', async () => {
+  const { handled, handle } = handler(['here']);
+  const odd = [event('here', drop.warm.shards, 4), event('here', 0, 5, { sku: 'boot' })];
+  const cold = (events: readonly SaleEvent[]): Promise<[]> => {
+    const first = events.find((one) => odd.some(({ id }) => id === one.id));
+    return first
+      ? Promise.reject(new StoreNotReady({ sale: 'here', shard: 0, sku: first.sku }, 'notWarm'))
+      : handle(events);
+  };
+  const failures = await putOffUnpublished(registry(7, 'here'), cold)([event('here', 0, 1), ...odd]);
+  assert.deepEqual(handled, ['here']);
+  assert.deepEqual(
+    failures.map(({ event: { id } }) => id),
+    odd.map(({ id }) => id),
   );
 });
 

@@ -2,7 +2,7 @@
 import type { PurchaseFacts, SaleEvent } from './events.ts';
 import type { ResolveAnswer, SaleStore } from './ports.ts';
 import { parsePurchaseId } from './purchase-id.ts';
-import type { ShardItem } from './types.ts';
+import type { PublishedSale, ShardItem } from './types.ts';
 
 /** Redis has not got the sale, or has lost writes of it: nothing may be decided until the operator has rebuilt it. */
 export class StoreNotReady extends Error {
@@ -33,16 +33,40 @@ export function soundEvents<E extends PurchaseFacts>(
 }
 
 const INT32_MAX = 2 ** 31 - 1;
+/** Longest id of a buyer, as OpenID Connect has it. A row of PostgreSQL's index holds 2.7 kB. */
+export const MAX_BUYER = 255;
+/** The last time that there is, Unix ms. */
+const MAX_TIME = 8.64e15;
 const isCount = (value: number, min: number, max: number): boolean =>
   Number.isInteger(value) && value >= min && value <= max;
 
+/** What a database would refuse: one such event would hold up its whole batch, and all behind it, for good. */
 function flawOf(event: PurchaseFacts): string | undefined {
   if (!shardItemOf(event)) return 'the purchase id does not fit the sale';
   if (!isCount(event.quantity, 1, INT32_MAX)) return 'quantity is not a whole number from 1';
   if (!isCount(event.epoch, 0, INT32_MAX)) return 'epoch is not a whole number';
   if (!isCount(event.amountMinor, 0, Number.MAX_SAFE_INTEGER)) return 'amountMinor is not a whole number';
-  // PostgreSQL's text cannot hold it: one such event would hold up its whole batch for good.
-  return `${event.sku}${event.buyer}${event.currency}`.includes('\0') ? 'a text holds a NUL character' : undefined;
+  if (!isCount(event.buyerNumber ?? 0, 0, Number.MAX_SAFE_INTEGER)) return 'buyerNumber is not a whole number';
+  if (!isCount(event.buyer.length, 1, MAX_BUYER)) return `buyer is not 1 to ${MAX_BUYER} characters long`;
+  return flawInParts(event);
+}
+
+/** Parts that only some types of events have, as they came: nobody has looked at them. */
+interface Parts {
+  readonly reason?: unknown;
+  readonly at?: unknown;
+  readonly reservedAt?: unknown;
+}
+
+function flawInParts(event: PurchaseFacts & Parts): string | undefined {
+  const { reason = '', at = 0, reservedAt = 0 } = event;
+  if (typeof reason !== 'string') return 'reason is not a text';
+  for (const time of [at, reservedAt]) {
+    if (!(typeof time === 'number' && time >= 0 && time <= MAX_TIME)) return 'a time is out of range';
+  }
+  // PostgreSQL's text cannot hold it.
+  const texts = `${event.sku}${event.buyer}${event.currency}${reason}`;
+  return texts.includes('\0') ? 'a text holds a NUL character' : undefined;
 }
 
 /**
@@ -83,9 +107,10 @@ function checked(at: ShardItem, answer: ResolveAnswer | undefined): ResolveAnswe
 type Handle = (events: readonly SaleEvent[]) => Promise<readonly { event: SaleEvent; error: unknown }[]>;
 
 /**
- * Keeps a sale that was removed from holding up all others: where `handle` throws StoreNotReady, events of sales that
- * are not published any more fail on their own, and the others are handled without them. A sale that is published is
- * being rebuilt, and a Redis that knows of no publication at all has lost everything: then the error stands.
+ * Keeps what will never be ready from holding up all else: where `handle` throws StoreNotReady, events of sales that
+ * are not published any more, or of an item or shard that their sale has not got, fail on their own, and the others are
+ * handled without them. A sale that is published is being rebuilt, and a Redis that knows of no publication at all has
+ * lost everything: then the error stands.
  */
 export function putOffUnpublished(store: Pick<SaleStore, 'published' | 'publishedVersion'>, handle: Handle): Handle {
   return async (events) => {
@@ -93,12 +118,19 @@ export function putOffUnpublished(store: Pick<SaleStore, 'published' | 'publishe
       return await handle(events);
     } catch (error) {
       if (!(error instanceof StoreNotReady) || (await store.publishedVersion()) === 0) throw error;
-      const published = new Set((await store.published()).map(({ name }) => name));
-      const here = events.filter(({ sale }) => published.has(sale));
+      const published = new Map((await store.published()).map((sale) => [sale.name, sale]));
+      const here = events.filter((event) => has(published.get(event.sale), event));
       if (here.length === events.length) throw error;
       const failures = here.length > 0 ? await handle(here) : [];
-      const gone = events.filter(({ sale }) => !published.has(sale));
+      const kept = new Set(here);
+      const gone = events.filter((event) => !kept.has(event));
       return [...failures, ...gone.map((event) => ({ event, error }))];
     }
   };
+}
+
+/** An event without a proper id is left to the handler, which sets it apart. */
+function has(sale: PublishedSale | undefined, event: SaleEvent): boolean {
+  const shard = shardItemOf(event)?.shard ?? 0;
+  return sale !== undefined && shard < sale.warm.shards && sale.items.some(({ sku }) => sku === event.sku);
 }

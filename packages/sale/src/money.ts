@@ -25,5 +25,8 @@ export function minorUnits(amount: string, currency: string): number | undefined
 /** 12900 EUR → "129.00". */
 export function decimalAmount(minor: number, currency: string): string {
   const digits = currencyDigits(currency);
-  return (minor / 10 ** digits).toFixed(digits);
+  if (digits === 0) return String(minor);
+  // As text: the quotient of a large amount is not exact.
+  const text = String(minor).padStart(digits + 1, '0');
+  return `${text.slice(0, -digits)}.${text.slice(-digits)}`;
 }

@@ -130,9 +130,9 @@ export function ending(it: Declare): void {
     await store.reserve(
       sale,
       at,
-      [1, 2, 3].map((n) => ask(sale, n)),
+      [1, 2, 3, 4].map((n) => ask(sale, n)),
     );
-    const [a, b, c] = [1, 2, 3].map((n) => idOf(sale, 0, label(n))) as [string, string, string];
+    const [a, b, c, d] = [1, 2, 3, 4].map((n) => idOf(sale, 0, label(n))) as [string, string, string, string];
     const settle = (id: string) => store.settle(at, [{ id, epoch: 1 }]);
     const release = (id: string, status: 'refused' | 'expired' | 'refunded') =>
       store.release(at, [{ id, status, epoch: 1 }]);
@@ -143,8 +143,9 @@ export function ending(it: Declare): void {
     assert.deepEqual(await release(b, 'refused'), [{ code: 'already', status: 'refused' }]);
     assert.deepEqual(await settle(b), [{ code: 'otherwise', status: 'refused' }]);
     assert.deepEqual(await release(c, 'expired'), [{ code: 'notDue', status: 'reserved' }]);
-    assert.deepEqual(await release(c, 'refunded'), [{ code: 'otherwise', status: 'reserved' }]);
     assert.deepEqual(await release(a, 'refunded'), [{ code: 'done', status: 'refunded' }]);
+    assert.deepEqual(await release(d, 'refunded'), [{ code: 'done', status: 'refunded' }]);
+    assert.deepEqual(await settle(d), [{ code: 'otherwise', status: 'refunded' }]);
     assert.deepEqual(await settle(idOf(sale, 0, 'nobody')), [{ code: 'missing' }]);
     assert.deepEqual(await store.settle(itemAt(sale, 0, 'hat'), [{ id: c, epoch: 1 }]), [{ code: 'missing' }]);
     assert.deepEqual(await levelOf(store, sale), { stock: 10, free: 9, held: 1, sold: 0 });
@@ -187,11 +188,16 @@ export function borrowing(it: Declare): void {
     // Shard 3 has one unit, and no other has three: the units of a purchase come from several shards.
     assert.equal(await buy(store, sale, at, ask(sale, 1, { shard: 3, quantity: 3 })), 'reserved');
     assert.equal(await buy(store, sale, at, ask(sale, 2, { shard: 3, quantity: 2 })), 'reserved');
-    assert.deepEqual(await store.borrow(sale, at, 2), { moved: 0, held: 5 });
+    assert.partialDeepStrictEqual(await store.borrow(sale, at, 2), { moved: 0, held: 5 });
     assert.equal(await buy(store, sale, at, ask(sale, 3, { shard: 3 })), 'reserved');
-    assert.deepEqual(await store.borrow(sale, at, 1), { moved: 0, held: 6 });
+    const none = await store.borrow(sale, at, 1);
+    assert.partialDeepStrictEqual(none, { moved: 0, held: 6 });
+    assert.deepEqual(await store.borrow(sale, at, 1), none);
     await store.release(at, [{ id: idOf(sale, 3, 'p2'), status: 'refused', epoch: 1 }]);
     assert.equal(await buy(store, sale, itemAt(sale, 0, 'hat'), ask(sale, 4, { quantity: 2 })), 'reserved');
+    const later = await store.borrow(sale, at, 1);
+    assert.partialDeepStrictEqual(later, { moved: 0, held: 6 });
+    assert.notEqual(later.changes, none.changes);
     await assertExact(store, sale);
   });
 

@@ -160,12 +160,38 @@ export function relaying(it: Declare): void {
       next.events.map(({ quantity, amountMinor }) => [quantity, amountMinor]),
       [[3, 1_500]],
     );
+    assert.deepEqual(await store.peekOutbox(sale), [entry, next]);
     assert.deepEqual(await store.readOutbox(sale.name, 0, 'third', 10, 60_000), []);
     assert.deepEqual(await store.readOutbox(sale.name, 0, 'third', 10, Infinity), []);
     assert.deepEqual(await store.readOutbox(sale.name, 0, 'third', 10, 0), [entry, next]);
     await store.acknowledgeOutbox(sale.name, 0, [entry.entryId]);
     assert.deepEqual(await store.readOutbox(sale.name, 0, 'fourth', 10, 0), [next]);
+    assert.deepEqual(await store.peekOutbox(sale), [next]);
     assert.equal((await store.inspect(sale))?.outbox, 1);
+  });
+
+  it('forgets relays that are silent and hold nothing, and loses no entry by it', async (store) => {
+    const sale = await warmSale(store);
+    const never = freshName();
+    assert.equal(await store.forgetRelays(never, 0, 0), 0);
+    for (const [relay, buyer] of [
+      ['first', -1],
+      ['second', -2],
+    ] as const) {
+      await store.reserve(sale, itemAt(sale), [ask(sale, buyer)]);
+      const [done] = await store.readOutbox(sale.name, 0, relay, 1, Infinity);
+      await store.acknowledgeOutbox(sale.name, 0, [done?.entryId ?? '']);
+    }
+    await store.reserve(sale, itemAt(sale), [ask(sale, 1)]);
+    const [entry] = await store.readOutbox(sale.name, 0, 'busy', 1, Infinity);
+    assert.equal(await store.forgetRelays(sale.name, 0, 60_000), 0);
+    const since = await store.time();
+    while ((await store.time()) <= since + 1) {
+      // A millisecond or two.
+    }
+    assert.equal(await store.forgetRelays(sale.name, 0, 0), 2);
+    assert.equal(await store.forgetRelays(sale.name, 0, 0), 0);
+    assert.deepEqual(await store.readOutbox(sale.name, 0, 'first', 10, 0), [entry]);
   });
 }
 

@@ -46,6 +46,8 @@ export interface BorrowAnswer {
   readonly moved: number;
   /** Units held and not yet paid in the whole sale: they may come back. */
   readonly held: number;
+  /** Equal in two answers of one epoch: no free unit was added to the item between them, so none was sold where none was free. */
+  readonly changes: number;
 }
 
 /** A hold that is past its time, as the sweeper finds it. */
@@ -93,12 +95,16 @@ export interface SaleStore {
    */
   readOutbox(sale: string, shard: number, consumer: string, limit: number, minIdleMs: number): Promise<OutboxEntry[]>;
   acknowledgeOutbox(sale: string, shard: number, entryIds: readonly string[]): Promise<void>;
+  /** Forgets consumers that asked for nothing for more than `idleMs` and hold no entry. Returns how many. */
+  forgetRelays(sale: string, shard: number, idleMs: number): Promise<number>;
+  /** Every entry not yet acknowledged, of the shards that still have their outbox. Takes none from a relay. */
+  peekOutbox(sale: Sale): Promise<OutboxEntry[]>;
 
   /** Loads stock where absent or of an older epoch; never overwrites the same or a later one. Returns the epoch found. */
   warm(sale: Sale, epoch: number): Promise<number>;
   /** Replaces a sale's state under a new, higher epoch from what ledger and log say. The old state is gone after it. */
   rebuild(sale: Sale, epoch: number, holds: readonly Hold[]): Promise<void>;
-  /** Updates the window, the pause flag and raised stock of a warm sale. */
+  /** Updates the window, the pause flag and raised stock. Where a shard is not warm it throws, after the others were told. */
   configure(sale: Sale, epoch: number): Promise<void>;
   /** Stops reservations for good. Idempotent. */
   close(sale: string, shards: number, epoch: number): Promise<void>;

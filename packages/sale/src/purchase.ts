@@ -3,10 +3,11 @@ import type { PurchaseStatus, StockLevel } from './types.ts';
 
 /**
  * From each status, where a purchase may go next. `expired → refunded`: the charge arrived after the hold had ended,
- * so the money goes back; its unit was put back at `expired` already.
+ * so the money goes back; its unit was put back at `expired` already. `reserved → refunded`: charged, but neither the hold
+ * nor a guard of the ledger let it become a sale, or Redis was rebuilt while the money was on its way back.
  */
 export const PURCHASE_MOVES: Readonly<Record<PurchaseStatus, readonly PurchaseStatus[]>> = {
-  reserved: ['paid', 'refused', 'expired'],
+  reserved: ['paid', 'refused', 'expired', 'refunded'],
   paid: ['refunded'],
   refused: [],
   expired: ['refunded'],

@@ -43,6 +43,7 @@ const BAD: readonly (readonly [Partial<Sale>, string, RegExp])[] = [
   [item({ stock: 1.5 }), 'spec.items.0.stock', /whole/],
   [item({ perBuyer: 0 }), 'spec.items.0.perBuyer', /from 1/],
   [item({ price: { minor: -1, currency: 'EUR' } }), 'spec.items.0.price.amount', /from 0/],
+  [item({ perBuyer: 10, price: { minor: 1e15, currency: 'EUR' } }), 'spec.items.0.price.amount', /counted exactly/],
   [item({ price: { minor: 1, currency: 'eur' } }), 'spec.items.0.price.currency', /EUR/],
   [{ items: [shoe, hat, shoe] }, 'spec.items.2.sku', /shoe is at spec\.items\.0\.sku already/],
   [warm({ shards: 0 }), 'spec.warm.shards', /1 to 64/],

@@ -85,6 +85,12 @@ function itemProblems({ sku, stock, perBuyer, price }: SaleItem, at: number): Sa
     [!whole(stock, 1, SALE_LIMITS.units), `${path}.stock`, units],
     [!whole(perBuyer, 1, SALE_LIMITS.units), `${path}.perBuyer`, units],
     [!whole(price.minor, 0), `${path}.price.amount`, 'write an amount from 0, such as "129.00"'],
+    // A purchase of as many units must have an exact amount, or it could never be paid.
+    [
+      whole(price.minor, 0) && whole(perBuyer, 1, SALE_LIMITS.units) && !whole(price.minor * perBuyer, 0),
+      `${path}.price.amount`,
+      'write less: perBuyer units of it cost more than can be counted exactly',
+    ],
     [!SALE_FORMS.currency.pattern.test(price.currency), `${path}.price.currency`, SALE_FORMS.currency.message],
   ]);
 }

@@ -1,7 +1,8 @@
 /**
  * Purchases that were admitted, so that a repeated request is not told "sold out" from memory while it has its unit.
- * This process knows its own at once; those of other processes are read from Redis before "sold out" is answered from
- * memory at all, and again at most every few seconds while it is.
+ * This process knows its own at once; those of other processes are read from Redis after the item had sold out and before
+ * that is answered from memory, and again after units came back and are gone. Reads are seconds apart: meanwhile Redis
+ * is asked.
  */
 import type { Logger } from '@flashsale/platform/log';
 import type { PublishedSale, SaleStore } from '@flashsale/sale';
@@ -14,7 +15,8 @@ interface Ids {
   readonly ids: Set<string>;
   /** Monotonic ms from which a new scan is wanted. */
   nextScanAt: number;
-  loaded: boolean;
+  /** Monotonic ms at which the last complete scan began. */
+  scannedAt: number;
   loading: boolean;
 }
 
@@ -38,11 +40,15 @@ export class Admitted {
     return this.#sales.get(sale)?.ids.has(id) ?? false;
   }
 
-  /** Whether the purchases of other processes are known. Starts a scan where one is wanted, without waiting for it. */
-  covers(sale: PublishedSale): boolean {
+  /**
+   * Whether all purchases of other processes from before `since` (monotonic ms) are known. Where they are not, starts a
+   * scan, unless the last one was a moment ago, and does not wait for it.
+   */
+  covers(sale: PublishedSale, since: number): boolean {
     const known = this.#of(sale.name);
+    if (known.scannedAt >= since) return true;
     if (!known.loading && performance.now() >= known.nextScanAt) void this.#scan(sale, known);
-    return known.loaded;
+    return false;
   }
 
   /** Drops sales that are no longer published. */
@@ -55,7 +61,7 @@ export class Admitted {
     const started = performance.now();
     try {
       for await (const hold of this.#store.holds(sale)) known.ids.add(hold.id);
-      known.loaded = true;
+      known.scannedAt = started;
     } catch (error) {
       this.#log.warn({ err: error, sale: sale.name }, 'cannot read the holds; sold out is asked of Redis meanwhile');
     } finally {
@@ -68,7 +74,7 @@ export class Admitted {
   #of(sale: string): Ids {
     let known = this.#sales.get(sale);
     if (!known) {
-      known = { ids: new Set(), nextScanAt: 0, loaded: false, loading: false };
+      known = { ids: new Set(), nextScanAt: 0, scannedAt: -Infinity, loading: false };
       this.#sales.set(sale, known);
     }
     return known;

@@ -6,6 +6,7 @@ import type { Part } from '@flashsale/platform/run';
 import type { SaleStore, Signals } from '@flashsale/sale';
 import { Admitted } from './admitted.ts';
 import { Batcher } from './batcher.ts';
+import { forgetRelays } from './forget-relays.ts';
 import { purchaseRoute } from './purchase.ts';
 import { purchasesRoutes } from './purchases.ts';
 import { type EventSink, Relay } from './relay.ts';
@@ -52,11 +53,12 @@ export function createCheckout(ports: CheckoutPorts): Checkout {
   const onReleased = relay.kick.bind(relay);
 
   const app = createApp(log);
-  app.use(salesRoutes({ directory, store, log }));
+  app.use(salesRoutes({ directory, store, verifier, log }));
   app.use(purchasesRoutes({ store, orders: ports.orders, verifier, directory, log }));
   finishApp(app, log);
   const hot = purchaseRoute({ directory, verifier, batcher, log });
   const http = httpPart({ app, port: ports.port, log, hot });
 
-  return { parts: [directory, relay, sweeper({ store, directory, log, onReleased }), http], http, directory };
+  const loops = [sweeper({ store, directory, log, onReleased }), forgetRelays({ store, directory, log })];
+  return { parts: [directory, relay, ...loops, http], http, directory };
 }

@@ -158,8 +158,8 @@ test('a Redis that never answers leaves nobody waiting beyond the time of a purc
     },
   });
   const started = performance.now();
-  const outcomes = await Promise.all(Array.from({ length: 600 }, () => submit({ budgetMs: 300 }).outcome));
-  assert.ok(performance.now() - started < 300 + 200);
+  const outcomes = await Promise.all(Array.from({ length: 600 }, () => submit({ budgetMs: 850 }).outcome));
+  assert.ok(performance.now() - started < 850 + 300);
   assert.ok(outcomes.every(({ code }) => code === 'unavailable'));
   assert.equal(calls, 2, 'one call in flight, tried twice; the rest had no time left');
   assert.equal(batcher.waiting, 0);
@@ -175,7 +175,7 @@ test('an empty shard borrows, and what was borrowed is reserved', async () => {
     },
     borrow: () => {
       free = 3;
-      return Promise.resolve({ moved: 3, held: 0 });
+      return Promise.resolve({ moved: 3, held: 0, changes: 1 });
     },
   });
   const outcomes = await Promise.all([submit(), submit(), submit()].map(({ outcome }) => outcome));
@@ -188,7 +188,7 @@ test('units that are always gone again end in unavailable, not in a loop', async
     reserve: (_sale, _at, batch) => Promise.resolve(batch.map(() => ({ code: 'shardEmpty' }))),
     borrow: () => {
       borrows++;
-      return Promise.resolve({ moved: 1, held: 0 });
+      return Promise.resolve({ moved: 1, held: 0, changes: 1 });
     },
   });
   assert.equal((await submit().outcome).code, 'unavailable');
@@ -198,29 +198,30 @@ test('units that are always gone again end in unavailable, not in a loop', async
 test('sold out is asked once and answered from memory, but never to a purchase that has its unit', async () => {
   let calls = 0;
   let free = 1;
-  const { submit, batcher, item, admitted } = setUp({
+  const { submit, batcher, item, admitted, soldOut } = setUp({
     reserve: (_sale, _at, batch) => {
       calls++;
       return Promise.resolve(
         batch.map((request) => (free-- > 0 ? { code: 'reserved', hold: hold(request) } : { code: 'shardEmpty' })),
       );
     },
-    borrow: () => Promise.resolve({ moved: 0, held: 1 }),
+    borrow: () => Promise.resolve({ moved: 0, held: 1, changes: 0 }),
   });
   const winner = submit();
   assert.equal((await winner.outcome).code, 'reserved');
   const loser = await submit().outcome;
   assert.equal(loser.code, 'soldOut');
   assert.equal('error' in loser && loser.error.members.held, 1);
-  assert.equal(calls, 2);
+  // The loser asks twice: the same purchase may have been admitted elsewhere while it was counted.
+  assert.equal(calls, 3);
   // The first look starts reading whom other processes sold to; only then memory may answer.
-  admitted.covers(item.sale);
+  admitted.covers(item.sale, soldOut.since(item));
   await new Promise(setImmediate);
   const request = { id: 'drop.0.another', quantity: 1 };
   assert.equal(batcher.recallSoldOut(item, request)?.code, 'sold_out');
   assert.equal(batcher.recallSoldOut(item, { id: winner.id, quantity: 1 }), undefined);
   assert.equal((await submit().outcome).code, 'soldOut');
-  assert.equal(calls, 2);
+  assert.equal(calls, 3);
 });
 
 test('a borrow that fails says unavailable, never sold out', async () => {

@@ -161,7 +161,7 @@ export class Batcher {
 
   #dispatch(lane: Lane): void {
     while (lane.queue.length > 0 && lane.inFlight < MAX_IN_FLIGHT) {
-      const probing = this.#options.soldOut.suspects(lane.item);
+      const probing = this.#mayAnswerSoon(lane.item);
       // The answer under way will do for most of the queue.
       if (probing && (lane.inFlight > 0 || lane.borrowing)) return;
       const batch = this.#takeBatch(lane, probing ? PROBE : MAX_BATCH);
@@ -173,6 +173,12 @@ export class Batcher {
         this.#gather(lane);
       });
     }
+  }
+
+  /** Whether the item is likely sold out still, and memory may say so to all once a few have asked. */
+  #mayAnswerSoon(item: ListedItem): boolean {
+    const { soldOut, admitted } = this.#options;
+    return soldOut.suspects(item) && admitted.covers(item.sale, soldOut.since(item));
   }
 
   /** The next purchases that are worth a call; the others are answered. */
@@ -200,11 +206,18 @@ export class Batcher {
   recallSoldOut(item: ListedItem, request: Pick<ReserveRequest, 'id' | 'quantity'>): SaleError | undefined {
     const { soldOut, admitted } = this.#options;
     const error = soldOut.recall(item, request.quantity);
-    if (!error || !admitted.covers(item.sale) || admitted.has(item.sale.name, request.id)) return undefined;
+    if (!error || !admitted.covers(item.sale, soldOut.since(item)) || admitted.has(item.sale.name, request.id))
+      return undefined;
     return error;
   }
 
   async #send(lane: Lane, batch: readonly Purchase[]): Promise<void> {
+    await this.#ask(lane, batch, (purchase) => lane.hungry.push(purchase));
+    if (lane.hungry.length > 0 && !lane.borrowing) void this.#feed(lane);
+  }
+
+  /** Asks Redis for the purchases and answers them; `onEmpty` has those for which the shard has not enough. */
+  async #ask(lane: Lane, batch: readonly Purchase[], onEmpty: (purchase: Purchase) => void): Promise<void> {
     batchSize.observe(batch.length);
     let deadline = Infinity;
     const requests: ReserveRequest[] = [];
@@ -218,17 +231,13 @@ export class Batcher {
     for (const [i, purchase] of batch.entries()) {
       const answer = answers?.[i] ?? UNAVAILABLE;
       reserved = answer.code === 'reserved' || reserved;
-      this.#conclude(lane, purchase, answer);
+      if (answer.code === 'shardEmpty') onEmpty(purchase);
+      else this.#conclude(lane, purchase, answer);
     }
     if (reserved) this.#options.onReserved(lane.at);
-    if (lane.hungry.length > 0 && !lane.borrowing) void this.#feed(lane);
   }
 
   #conclude(lane: Lane, purchase: Purchase, answer: ReserveAnswer | typeof UNAVAILABLE): void {
-    if (answer.code === 'shardEmpty') {
-      lane.hungry.push(purchase);
-      return;
-    }
     const isHeld = answer.code === 'reserved' || answer.code === 'replayed';
     if (isHeld) this.#options.admitted.add(lane.at.sale, purchase.request.id);
     this.#answer(purchase, answer);
@@ -278,8 +287,9 @@ export class Batcher {
     if (!answer) {
       for (const purchase of purchases) this.#answer(purchase, UNAVAILABLE);
     } else if (answer.moved === 0) {
-      const error = soldOut.remember(lane.item, quantity, answer.held, question);
-      for (const purchase of purchases) this.#answer(purchase, { code: 'soldOut', error });
+      const error = soldOut.remember(lane.item, quantity, answer, question);
+      // Once more: the same purchase may have been admitted through another process meanwhile (see the port).
+      await this.#ask(lane, purchases, (purchase) => this.#answer(purchase, { code: 'soldOut', error }));
     } else {
       // They are sent before another shard's borrow is, on the same connection: nobody here takes the units away.
       soldOut.forget(lane.item);

@@ -212,9 +212,9 @@ test('a sold-out storm asks Redis now and then, however many come', async () => 
     assert.ok(replies.every(({ body }) => body['code'] === 'sold_out'));
   }
   const asked = reserveCalls.flat().length;
-  // Two shards, eight purchases each, once in 200 ms; the first time before memory may answer at all.
+  // Two shards, eight purchases each, twice in 200 ms; the first time before memory may answer at all.
   const probes = Math.ceil((performance.now() - started) / 200) + 1;
-  assert.ok(asked <= probes * 2 * 8, `${asked} of 500 purchases in ${probes} probes`);
+  assert.ok(asked <= probes * 2 * 8 * 2, `${asked} of 500 purchases in ${probes} probes`);
 });
 
 test('a purchase made in another process keeps its answer here, though sold out is answered from memory', async () => {

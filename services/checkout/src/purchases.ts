@@ -48,9 +48,11 @@ export function purchasesRoutes(options: PurchasesOptions): Router {
 /** From Redis while the hold is open or ended without a sale; from the ledger for what is paid, since it decides that. */
 async function find(options: PurchasesOptions, id: string): Promise<Found | undefined> {
   const hold = await readHold(options, id);
-  if (hold && hold.status !== 'paid') return fromHold(hold, hold.status);
+  if (hold && hold !== 'unknown' && hold.status !== 'paid') return fromHold(hold, hold.status);
   const entry = await readLedger(options, id);
   if (entry) return { sku: entry.sku, quantity: entry.quantity, buyer: entry.buyer, status: entry.status };
+  // It may be reserved and on its way to the ledger.
+  if (hold === 'unknown') throw new SaleError('try_again_later', 'The purchase could not be looked up.');
   // Settled in Redis, not yet in the ledger: not confirmed yet.
   return hold && fromHold(hold, 'reserved');
 }
@@ -60,12 +62,12 @@ function fromHold(hold: Hold, status: PurchaseStatus): Found {
   return { sku, quantity, buyer: buyer.id, status, expiresAt: new Date(expiresAt).toISOString() };
 }
 
-async function readHold({ store, log }: PurchasesOptions, id: string): Promise<Hold | undefined> {
+async function readHold({ store, log }: PurchasesOptions, id: string): Promise<Hold | 'unknown' | undefined> {
   try {
     return await store.hold(id);
   } catch (error) {
     log.warn({ err: error, purchase: id }, 'cannot read the hold; asking the ledger');
-    return undefined;
+    return 'unknown';
   }
 }
 

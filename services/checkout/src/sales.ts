@@ -1,6 +1,7 @@
 /** `GET /api/v1/sales` and `GET /api/v1/sales/{sale}`: what is on sale, how much is left, and what time it is. */
 import { Router } from '@flashsale/platform/http';
 import type { Logger } from '@flashsale/platform/log';
+import { bearerToken, type TokenVerifier } from '@flashsale/platform/oidc';
 import { decimalAmount, type SaleInspection, type SaleStore } from '@flashsale/sale';
 import type { ListedSale, SaleDirectory } from './sale-directory.ts';
 
@@ -10,6 +11,7 @@ const FRESH_MS = 200;
 export interface SalesOptions {
   readonly directory: SaleDirectory;
   readonly store: Pick<SaleStore, 'inspect'>;
+  readonly verifier: Pick<TokenVerifier, 'verify'>;
   readonly log: Logger;
 }
 
@@ -20,7 +22,7 @@ interface Cached {
 }
 
 export function salesRoutes(options: SalesOptions): Router {
-  const { directory } = options;
+  const { directory, verifier } = options;
   const remaining = new Remaining(options);
   const router = Router();
   router.get('/api/v1/sales', async (_req, res) => {
@@ -28,9 +30,22 @@ export function salesRoutes(options: SalesOptions): Router {
     res.json(sales);
   });
   router.get('/api/v1/sales/:sale', async (req, res) => {
+    if (req.headers.authorization !== undefined) await greet(verifier, req.headers.authorization);
     res.json(await view(directory.find(req.params.sale), directory, remaining));
   });
   return router;
+}
+
+/**
+ * Who looks at a sale with a token is about to buy: the token is verified now and remembered, so that the purchase need
+ * not wait for it. A token that is not valid is no reason to hide what everybody may see.
+ */
+export async function greet(verifier: Pick<TokenVerifier, 'verify'>, authorization: string): Promise<void> {
+  try {
+    await verifier.verify(bearerToken(authorization));
+  } catch {
+    // The purchase will say what is wrong with it.
+  }
 }
 
 async function view(listed: ListedSale, directory: SaleDirectory, remaining: Remaining): Promise<object> {

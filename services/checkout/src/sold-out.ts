@@ -4,7 +4,7 @@
  * was asked, for 200 ms at most; it forgets at once when units came back, and never takes up an answer that was on its
  * way while they did.
  */
-import { SaleError } from '@flashsale/sale';
+import { type BorrowAnswer, SaleError } from '@flashsale/sale';
 import type { ListedItem } from './sale-directory.ts';
 
 export const REMEMBER_MS = 200;
@@ -21,6 +21,8 @@ interface Memory {
   /** No shard had this many units. */
   readonly quantity: number;
   readonly error: SaleError;
+  readonly changes: number;
+  readonly since: number;
 }
 
 /** What was known when Redis was asked; handed back with the answer. */
@@ -43,14 +45,23 @@ export class SoldOut {
     return { askedAt: this.#monotonic(), generation: this.#generation };
   }
 
-  /** Takes up the answer that no shard had `quantity` free units; `held` units are in payment. */
-  remember(item: ListedItem, quantity: number, held: number, question: Question): SaleError {
-    const error = soldOutError(held);
+  /** Takes up the answer that no shard had `quantity` free units. */
+  remember(item: ListedItem, quantity: number, answer: BorrowAnswer, question: Question): SaleError {
+    const error = soldOutError(answer.held);
+    const { changes } = answer;
+    const now = this.#monotonic();
     const until = question.askedAt + REMEMBER_MS;
-    if (question.generation === this.#generation && until > this.#monotonic()) {
-      this.#memories.set(item, { until, quantity, error });
+    if (question.generation === this.#generation && until > now) {
+      const before = this.#memories.get(item);
+      const isSame = before !== undefined && before.changes === changes && before.quantity <= quantity;
+      this.#memories.set(item, { until, quantity, error, changes, since: isSame ? before.since : now });
     }
     return error;
+  }
+
+  /** Monotonic ms from which on nobody was sold what `recall` says is sold out. Infinity where nothing is remembered. */
+  since(item: ListedItem): number {
+    return this.#memories.get(item)?.since ?? Infinity;
   }
 
   /** The answer for a purchase of `quantity` units, where it is known without asking. */

@@ -93,3 +93,24 @@ test('a hold that is not due stays', async () => {
   assert.equal((await store.inspect(sale))?.items.get(SKU)?.held, 2);
   await store.purge(sale);
 });
+
+test('due holds that cannot be released are looked at again after a pause, and not at once', async () => {
+  const sale = testSale(randomSaleName(), { items: [testItem(SKU, { stock: 4_096 })], holdForMs: 1 });
+  await store.warm(sale, sale.epoch);
+  const at = { sale: sale.name, shard: 0, sku: SKU };
+  const batch = Array.from({ length: 256 }, (_, n) => {
+    return { id: purchaseId(sale.name, 0, String(n).padStart(22, '0')), buyer: { id: `b${n}` }, quantity: 1 };
+  });
+  const asked = batch.map((one) => ({ ...one, correlationId: 'c' }));
+  for (const half of [asked.slice(128), asked.slice(0, 128)]) await store.reserve(sale, at, half);
+  while ((await store.due(sale.name, 0, 256)).length < 256) {
+    // A millisecond or two.
+  }
+  const swept = (epoch: number): Promise<boolean> =>
+    sweep({ store, directory: { all: () => [listSale({ ...sale, epoch })] }, log, onReleased: () => undefined });
+  // This Redis is an epoch behind.
+  assert.equal(await swept(sale.epoch + 1), false);
+  assert.equal(await swept(sale.epoch), true);
+  assert.equal(await swept(sale.epoch), false);
+  await store.purge(sale);
+});

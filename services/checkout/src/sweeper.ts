@@ -46,22 +46,26 @@ async function sweepShard(options: SweeperOptions, listed: ListedSale, shard: nu
   const { name: sale } = listed.sale;
   const due = await options.store.due(sale, shard, LIMIT);
   const bySku = Map.groupBy(due, ({ sku }) => sku);
-  for (const [sku, holds] of bySku) await release(options, listed, shard, sku, holds);
-  return due.length === LIMIT;
+  let done = 0;
+  for (const [sku, holds] of bySku) done += await release(options, listed, shard, sku, holds);
+  // Those that cannot be released, for their epoch say, are the oldest in the next pass too: they can wait for it.
+  return due.length === LIMIT && done > 0;
 }
 
+/** Returns how many holds it ended. */
 async function release(
   options: SweeperOptions,
   listed: ListedSale,
   shard: number,
   sku: string,
   holds: readonly DueHold[],
-): Promise<void> {
+): Promise<number> {
   const { name: sale, epoch } = listed.sale;
   const requests = holds.map(({ id }) => ({ id, status: 'expired' as const, epoch }));
   const answers = await options.store.release({ sale, shard, sku }, requests);
   const done = answers.filter(({ code }) => code === 'done').length;
-  if (done === 0) return;
+  if (done === 0) return 0;
   swept.inc(done);
   options.onReleased(sale, shard);
+  return done;
 }

@@ -15,6 +15,8 @@ export class Connection {
   /** Undefined: anonymous, hears only stock and phase. */
   readonly buyer: string | undefined;
   readonly watched = new Set<string>();
+  /** Purchases being looked up, each with its latest look-up. A push of the purchase takes it out: it is newer. */
+  readonly lookups = new Map<string, symbol>();
   readonly #raw: Duplex;
   #seq = 0;
   #alive = true;

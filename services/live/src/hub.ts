@@ -4,7 +4,7 @@ import { parsePurchaseId, type BroadcastMessage, type BuyerUpdate } from '@flash
 import { Broadcasts } from './broadcasts.ts';
 import { Connection } from './connection.ts';
 import type { SharedBody } from './frame.ts';
-import type { PresentState } from './present.ts';
+import type { PresentPurchase, PresentState } from './present.ts';
 
 /** Connections written to before others get a turn: about 12 ms. */
 const TURN = 1000;
@@ -52,7 +52,10 @@ export class Hub {
   /** Pushes of purchases, each to every connection of its buyer. */
   deliver(updates: readonly BuyerUpdate[]): void {
     for (const { buyer, purchase } of updates) {
-      for (const connection of this.#byBuyer.get(buyer) ?? []) connection.send({ type: 'purchase', ...purchase });
+      for (const connection of this.#byBuyer.get(buyer) ?? []) {
+        connection.lookups.delete(purchase.id);
+        connection.send({ type: 'purchase', ...purchase });
+      }
     }
   }
 
@@ -60,19 +63,38 @@ export class Hub {
     this.#broadcasts.take(message);
   }
 
-  /** Watches a purchase and sends its present state. To anyone but its buyer it does not exist. */
+  /**
+   * Watches a purchase and sends its present state, unless something newer was sent while it was looked up. To anyone
+   * but its buyer it does not exist.
+   */
   async watch(connection: Connection, id: string): Promise<void> {
     const ref = parsePurchaseId(id);
-    const purchase = ref && connection.buyer !== undefined ? await this.#options.presentState(id) : undefined;
+    const { purchase, isNewest } = await this.#lookUp(connection, id);
     if (!ref || purchase === undefined || purchase.buyer !== connection.buyer) {
       connection.watched.delete(id);
       connection.send({ type: 'problem', code: 'purchase_not_found', purchase: id });
       return;
     }
     connection.watch(id);
+    if (!isNewest) return;
     const { sku, quantity, status, expiresAt } = purchase;
     const until = expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt).toISOString() };
     connection.send({ type: 'purchase', id, sale: ref.sale, sku, quantity, status, ...until });
+  }
+
+  async #lookUp(
+    { buyer, lookups }: Connection,
+    id: string,
+  ): Promise<{ readonly purchase: PresentPurchase | undefined; readonly isNewest: boolean }> {
+    if (buyer === undefined || !parsePurchaseId(id)) return { purchase: undefined, isNewest: true };
+    const mine = Symbol('look-up');
+    lookups.set(id, mine);
+    try {
+      const purchase = await this.#options.presentState(id);
+      return { purchase, isNewest: lookups.get(id) === mine };
+    } finally {
+      if (lookups.get(id) === mine) lookups.delete(id);
+    }
   }
 
   /** After an interruption pushes may be missing: every watched purchase is looked up and sent again. */

@@ -7,6 +7,8 @@ export interface Change {
   readonly status: PurchaseStatus;
   readonly at: number;
   readonly reason: string | null;
+  /** What was paid for, with `paid`: the row may have been noted for another body of the same key. */
+  readonly goods?: PurchaseFacts;
 }
 
 export interface Decisions {
@@ -48,7 +50,12 @@ export function decide(events: readonly PurchaseResolved[], known: Known): Decis
     const verdict = judge(event, before, fresh.delete(inboxId(event)), known);
     const after = verdict.becomes ?? before;
     statuses.set(event.id, after);
-    if (verdict.becomes) changes.set(event.id, { id: event.id, status: after, at: event.at, reason: verdict.reason });
+    if (verdict.becomes) {
+      // A refund after it, in the same batch, is of the same goods.
+      const goods = after === 'paid' ? event : changes.get(event.id)?.goods;
+      const change = { id: event.id, status: after, at: event.at, reason: verdict.reason };
+      changes.set(event.id, goods ? { ...change, goods } : change);
+    }
     const units = (soldAs(after) - soldAs(before)) * event.quantity;
     if (units !== 0) moved.push({ facts: event, units });
     steps.push({ event, after, ...verdict });
@@ -81,7 +88,7 @@ interface Step extends Verdict {
 
 function judge(event: PurchaseResolved, before: PurchaseStatus, isNew: boolean, known: Known): Verdict {
   if (event.type !== 'paid') {
-    return follows(before, event.type) ? { becomes: event.type, reason: event.reason ?? null } : { reason: null };
+    return canBecome(before, event.type) ? { becomes: event.type, reason: event.reason ?? null } : { reason: null };
   }
   if (before === 'paid') return { reason: null };
   const settled = known.settled.get(event.id);
@@ -90,11 +97,6 @@ function judge(event: PurchaseResolved, before: PurchaseStatus, isNew: boolean, 
   const refund = moneyIsDue(before, settled) ? { refund: reason } : {};
   // The row keeps its status until the money is back; it says meanwhile why it is no sale.
   return isNew && before === 'reserved' ? { becomes: before, reason, ...refund } : { reason, ...refund };
-}
-
-/** `reserved → refunded`: charged, but neither the hold nor a guard let it become a sale. */
-function follows(before: PurchaseStatus, next: PurchaseStatus): boolean {
-  return canBecome(before, next) || (before === 'reserved' && next === 'refunded');
 }
 
 /** Why a charged purchase is no sale, in words a buyer may read; null where it may be one. */

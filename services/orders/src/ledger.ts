@@ -75,13 +75,19 @@ export async function writeChanges(tx: Transaction, changes: readonly Change[]):
   if (changes.length === 0) return;
   await tx.$executeRaw`
     UPDATE purchases SET status = u.status::purchase_status, reason = u.reason,
+      sku = COALESCE(u.sku, purchases.sku), quantity = COALESCE(u.quantity, purchases.quantity),
+      amount_minor = COALESCE(u.amount, purchases.amount_minor), currency = COALESCE(u.currency, purchases.currency),
       resolved_at = CASE u.status WHEN 'reserved' THEN NULL ELSE to_timestamp(u.at / 1000.0) END
     FROM unnest(
       ${changes.map((c) => c.id)}::text[],
       ${changes.map((c) => c.status)}::text[],
       ${changes.map((c) => Math.trunc(c.at))}::bigint[],
-      ${changes.map((c) => c.reason)}::text[]
-    ) AS u (id, status, at, reason)
+      ${changes.map((c) => c.reason)}::text[],
+      ${changes.map((c) => c.goods?.sku ?? null)}::text[],
+      ${changes.map((c) => c.goods?.quantity ?? null)}::int[],
+      ${changes.map((c) => c.goods?.amountMinor ?? null)}::bigint[],
+      ${changes.map((c) => c.goods?.currency ?? null)}::text[]
+    ) AS u (id, status, at, reason, sku, quantity, amount, currency)
     WHERE purchases.id = u.id`;
 }
 

@@ -10,6 +10,7 @@ import { putOffUnpublished, TOPICS } from '@flashsale/sale';
 import { createOrdersApp } from './app.ts';
 import { readConfig } from './config.ts';
 import { PrismaClient } from './generated/prisma/client.ts';
+import { inboxPruner } from './prune-inbox.ts';
 import { createRecord } from './record.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../prisma/migrations', import.meta.url));
@@ -35,5 +36,5 @@ await run('orders', async ({ log, env }) => {
   const consumer = kafka.consumer({ group: 'orders', topics: [TOPICS.purchases, TOPICS.payments], handle });
   const verifier = createTokenVerifier({ issuer: config.OIDC_ISSUER, audience: config.OIDC_AUDIENCE });
   const http = httpPart({ app: createOrdersApp({ db, verifier, log }), port: config.PORT, log });
-  return [db, redis, signals, kafka.ensureTopics(), producer, http, consumer];
+  return [db, redis, signals, kafka.ensureTopics(), producer, inboxPruner(db, log), http, consumer];
 });

@@ -94,6 +94,18 @@ const resolved = (purchase: PurchaseReserved, type: PurchaseResolved['type'], re
 };
 const paid = (purchase: PurchaseReserved): PurchaseResolved => resolved(purchase, 'paid');
 
+test('a row has the goods that were paid for, also where the same key asked for others first', async () => {
+  const { record, reserved, sold } = await world(10, 2);
+  const first = reserved('ann');
+  const other = { ...first, quantity: 2, amountMinor: 1_000 };
+  for (const event of [first, other]) await record([event]);
+  await record([paid(other)]);
+  const row = await entry(db, first.id);
+  assert.deepEqual([row?.status, row?.quantity, row?.amountMinor, await sold()], ['paid', 2, 1_000, 2]);
+  await record([resolved(other, 'refunded')]);
+  assert.deepEqual([(await entry(db, first.id))?.quantity, await sold()], [2, 0]);
+});
+
 test('paid: settled in Redis by shard, then in the ledger, then pushed', async () => {
   const { record, reserved, status, sold, steps, pushed, asked, sale, sent } = await world(10);
   const [a, b, c] = [reserved('ann'), reserved('bob', 2), reserved('cid', 2)];

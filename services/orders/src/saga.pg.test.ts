@@ -63,7 +63,7 @@ class ModelStore {
     return Promise.resolve(batch.map(({ id }) => this.#move(id, 'paid', ['reserved'])));
   }
   release(_at: ShardItem, batch: readonly ReleaseRequest[]): Promise<ResolveAnswer[]> {
-    const from = { refused: ['reserved'], expired: ['reserved'], refunded: ['paid', 'expired'] } as const;
+    const from = { refused: ['reserved'], expired: ['reserved'], refunded: ['reserved', 'paid', 'expired'] } as const;
     return Promise.resolve(batch.map(({ id, status }) => this.#move(id, status, from[status])));
   }
   #move(id: string, to: PurchaseStatus, from: readonly PurchaseStatus[]): ResolveAnswer {

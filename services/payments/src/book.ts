@@ -37,7 +37,8 @@ export async function lockAccounts(tx: Transaction, buyers: readonly string[]): 
 
 export async function findCharges(tx: Transaction, ids: readonly string[]): Promise<Map<string, Charge>> {
   const rows = await tx.$queryRaw<(Charge & { id: string })[]>`
-    SELECT purchase_id AS id, status::text AS status, reason FROM charges WHERE purchase_id = ANY (${ids}::text[])`;
+    SELECT purchase_id AS id, status::text AS status, reason, sku, quantity, amount_minor::float8 AS "amountMinor", currency
+    FROM charges WHERE purchase_id = ANY (${ids}::text[])`;
   return new Map(rows.map((row) => [row.id, row]));
 }
 
@@ -47,17 +48,19 @@ export async function writeCharges(
   charges: ReadonlyMap<string, Charge>,
 ): Promise<void> {
   await tx.$executeRaw`
-    INSERT INTO charges (purchase_id, sale, buyer, amount_minor, currency, status, reason)
-    SELECT id, sale, buyer, amount, currency, status::charge_status, reason
+    INSERT INTO charges (purchase_id, sale, sku, quantity, buyer, amount_minor, currency, status, reason)
+    SELECT id, sale, sku, quantity, buyer, amount, currency, status::charge_status, reason
     FROM unnest(
       ${purchases.map((p) => p.id)}::text[],
       ${purchases.map((p) => p.sale)}::text[],
+      ${purchases.map((p) => p.sku)}::text[],
+      ${purchases.map((p) => p.quantity)}::int[],
       ${purchases.map((p) => p.buyer)}::text[],
       ${purchases.map((p) => p.amountMinor)}::bigint[],
       ${purchases.map((p) => p.currency)}::text[],
       ${purchases.map((p) => charges.get(p.id)?.status)}::text[],
       ${purchases.map((p) => charges.get(p.id)?.reason ?? null)}::text[]
-    ) AS u (id, sale, buyer, amount, currency, status, reason)`;
+    ) AS u (id, sale, sku, quantity, buyer, amount, currency, status, reason)`;
 }
 
 /** Takes from accounts (gives, where negative). The schema refuses an overdrawn account. */
@@ -69,8 +72,17 @@ export async function debit(tx: Transaction, debits: ReadonlyMap<string, number>
     WHERE accounts.buyer = u.buyer`;
 }
 
-/** Marks charges as given back and returns those that were charged until now, each once only. */
-export async function markRefunded(
+/** Gives charges back to accounts that the transaction has locked, each once only. Returns how many it gave now. */
+export async function giveBack(tx: Transaction, ids: readonly string[], reasons: readonly string[]): Promise<number> {
+  const given = await markRefunded(tx, ids, reasons);
+  const credits = new Map<string, number>();
+  for (const { buyer, amount } of given) credits.set(buyer, (credits.get(buyer) ?? 0) - amount);
+  await debit(tx, credits);
+  return given.length;
+}
+
+/** Marks charges as given back and returns those that were charged until now. */
+async function markRefunded(
   tx: Transaction,
   ids: readonly string[],
   reasons: readonly string[],

@@ -18,6 +18,14 @@ const purchase = (id: string, buyer: string, amountMinor: number, expiresAt = 10
   reservedAt: 0,
   expiresAt,
 });
+const charged: Charge = {
+  status: 'charged',
+  reason: null,
+  sku: 'shoe',
+  quantity: 1,
+  amountMinor: 60,
+  currency: 'EUR',
+};
 const account = (buyer: string, creditMinor: number, currency = 'EUR'): [string, Account] => [
   buyer,
   { buyer, creditMinor, currency },
@@ -38,7 +46,7 @@ test('each purchase of a buyer sees the credit that the ones before it left', ()
 });
 
 test('what is in the book stands, also past its time; what is not and is overdue has no outcome', () => {
-  const known = new Map<string, Charge>([['1', { status: 'refunded', reason: 'sold out' }]]);
+  const known = new Map<string, Charge>([['1', { ...charged, status: 'refunded', reason: 'sold out' }]]);
   const batch = [purchase('1', 'ann', 60, 10), purchase('2', 'ann', 60, 10), purchase('3', 'ann', 60, 11)];
   const { charges, fresh } = decideCharges(batch, new Map([account('ann', 100)]), known, 10);
   assert.deepEqual([...charges.keys()], ['1', '3']);
@@ -49,6 +57,19 @@ test('what is in the book stands, also past its time; what is not and is overdue
   );
 });
 
+test('a charge for something else differs, in whichever part; one from before goods were noted, by its amount alone', () => {
+  const again = [purchase('1', 'ann', 60)];
+  const isDiffering = (change: Partial<Charge>): boolean =>
+    decideCharges(again, new Map(), new Map([['1', { ...charged, ...change }]]), 0).differing.has('1');
+  assert.equal(isDiffering({}), false);
+  for (const change of [{ sku: 'boot' }, { quantity: 2 }, { amountMinor: 59 }, { currency: 'USD' }]) {
+    assert.equal(isDiffering(change), true);
+    assert.equal(isDiffering({ ...change, status: 'refused' }), false, 'nothing to give back');
+  }
+  assert.equal(isDiffering({ sku: null, quantity: null }), false);
+  assert.equal(isDiffering({ sku: null, quantity: null, amountMinor: 120 }), true);
+});
+
 test('an account in another currency is not charged', () => {
   const { charges, debits } = decideCharges(
     [purchase('1', 'ann', 60)],
@@ -56,7 +77,7 @@ test('an account in another currency is not charged', () => {
     new Map(),
     0,
   );
-  assert.deepEqual(charges.get('1'), { status: 'refused', reason: 'the account is in USD' });
+  assert.deepEqual(charges.get('1'), { ...charged, status: 'refused', reason: 'the account is in USD' });
   assert.equal(debits.size, 0);
 });
 

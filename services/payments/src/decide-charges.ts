@@ -7,10 +7,15 @@ export interface Account {
   readonly currency: string;
 }
 
-/** What a purchase came to. `refunded`: it was charged and given back since. */
+/** What a purchase came to, and for what. `refunded`: it was charged and given back since. */
 export interface Charge {
   readonly status: 'charged' | 'refused' | 'refunded';
   readonly reason: string | null;
+  /** Null in charges from before goods were noted. */
+  readonly sku: string | null;
+  readonly quantity: number | null;
+  readonly amountMinor: number;
+  readonly currency: string;
 }
 
 export interface Decisions {
@@ -20,6 +25,11 @@ export interface Decisions {
   readonly fresh: readonly PurchaseReserved[];
   /** Minor units taken now, by buyer. */
   readonly debits: Map<string, number>;
+  /**
+   * Ids of those that were charged for something else: their key came again with another body, after Redis had lost
+   * the first. Nobody may get other goods than were paid for, so the charge has to go back.
+   */
+  readonly differing: Set<string>;
 }
 
 /**
@@ -35,22 +45,41 @@ export function decideCharges(
   const charges = new Map<string, Charge>();
   const fresh: PurchaseReserved[] = [];
   const debits = new Map<string, number>();
+  const differing = new Set<string>();
   for (const purchase of batch) {
-    if (charges.has(purchase.id)) continue;
-    const before = known.get(purchase.id);
+    const before = charges.get(purchase.id) ?? known.get(purchase.id);
     if (before) {
       charges.set(purchase.id, before);
+      if (before.status !== 'refused' && differs(purchase, before)) differing.add(purchase.id);
       continue;
     }
     // The sweeper ends a purchase whose time is over, and frees its units.
     if (purchase.expiresAt <= now) continue;
     const spent = debits.get(purchase.buyer) ?? 0;
     const reason = objection(purchase, accounts.get(purchase.buyer), spent);
-    charges.set(purchase.id, { status: reason === null ? 'charged' : 'refused', reason });
+    const { sku, quantity, amountMinor, currency } = purchase;
+    const status = reason === null ? 'charged' : 'refused';
+    charges.set(purchase.id, { status, reason, sku, quantity, amountMinor, currency });
     fresh.push(purchase);
     if (reason === null) debits.set(purchase.buyer, spent + purchase.amountMinor);
   }
-  return { charges, fresh, debits };
+  return { charges, fresh, debits, differing };
+}
+
+function differs(purchase: PurchaseReserved, charge: Charge): boolean {
+  const { sku, quantity, amountMinor, currency } = asCharged(purchase, charge);
+  return (
+    sku !== purchase.sku ||
+    quantity !== purchase.quantity ||
+    amountMinor !== purchase.amountMinor ||
+    currency !== purchase.currency
+  );
+}
+
+/** The purchase as it was charged. */
+export function asCharged(purchase: PurchaseReserved, charge: Charge): PurchaseReserved {
+  const { sku, quantity, amountMinor, currency } = charge;
+  return { ...purchase, sku: sku ?? purchase.sku, quantity: quantity ?? purchase.quantity, amountMinor, currency };
 }
 
 /** Why not, in words a buyer may read; null where nothing speaks against it. */

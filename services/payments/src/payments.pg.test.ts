@@ -148,6 +148,55 @@ test('the same batch in two processes at once charges once', async () => {
   assert.deepEqual(outcomes[2], outcomes[0]);
 });
 
+test('a key that comes again for other goods, after Redis lost the first: the charge goes back, whole and once', async () => {
+  const changes: Partial<PurchaseReserved>[] = [
+    { quantity: 2, amountMinor: 600 },
+    { sku: 'boot' },
+    { currency: 'USD' },
+  ];
+  for (const change of changes) {
+    const buyer = buyerName();
+    const first = reserved(buyer, 300);
+    const other = { ...first, ...change };
+    const before = world();
+    await before.charge([first]);
+    assert.deepEqual(before.outcomes(), [`paid ${short(first)}`]);
+    // As often as the batch comes, and also past its time.
+    for (const late of [{}, { expiresAt: 1 }]) {
+      const { charge, sent, released, pushed, steps } = world();
+      await charge([{ ...other, ...late }]);
+      assert.equal(await credit(buyer), OPENING);
+      // The ledger takes back what was charged; Redis whichever of the two it has.
+      const { reservedAt: _reserved, expiresAt: _expires, ...facts } = first;
+      const reason = 'the same key was used again for another purchase';
+      assert.deepEqual(sent, [{ ...facts, type: 'refunded', at: 1_000, reason }]);
+      assert.ok(released.length > 0 && released.every(({ status }) => status === 'refunded'));
+      assert.deepEqual([pushed[0]?.purchase.status, steps.at(-1)], ['refunded', 'push']);
+    }
+  }
+});
+
+test('two bodies of one key in one batch: nothing is paid for', async () => {
+  const buyer = buyerName();
+  const first = reserved(buyer, 300);
+  const { charge, outcomes, sent } = world();
+  await charge([first, { ...first, quantity: 2, amountMinor: 600 }]);
+  assert.deepEqual([outcomes(), await credit(buyer)], [[`refunded ${short(first)}`], OPENING]);
+  assert.deepEqual(
+    sent.map((event) => [event.quantity, event.amountMinor]),
+    [[1, 300]],
+  );
+});
+
+test('a key that was refused stays refused, whatever it asks for after it', async () => {
+  const buyer = buyerName();
+  const first = reserved(buyer, OPENING + 1);
+  await world().charge([first]);
+  const { charge, outcomes } = world();
+  await charge([{ ...first, amountMinor: 1 }]);
+  assert.deepEqual([outcomes(), await credit(buyer)], [[`refused ${short(first)}`], OPENING]);
+});
+
 test('an overdue purchase is left to the sweeper', async () => {
   const buyer = buyerName();
   const { charge, sent, steps } = world();

@@ -2,7 +2,7 @@
 import type { FailedEvent } from '@flashsale/platform/kafka';
 import { Counter } from '@flashsale/platform/metrics';
 import { soundEvents, type RefundRequested, type SaleEvent } from '@flashsale/sale';
-import { debit, findCharges, lockAccounts, markRefunded, TRANSACTION } from './book.ts';
+import { findCharges, giveBack, lockAccounts, TRANSACTION } from './book.ts';
 import type { Charge } from './decide-charges.ts';
 import { publish, release, resolvedFrom, tell } from './give-back.ts';
 import type { PaymentPorts } from './ports.ts';
@@ -43,11 +43,7 @@ async function bookRefunds(
   const reasons = requests.map(({ reason }) => reason);
   return await ports.db.$transaction(async (tx) => {
     await lockAccounts(tx, buyers);
-    const credits = new Map<string, number>();
-    const given = await markRefunded(tx, ids, reasons);
-    for (const { buyer, amount } of given) credits.set(buyer, (credits.get(buyer) ?? 0) - amount);
-    await debit(tx, credits);
-    refunds.inc(given.length);
+    refunds.inc(await giveBack(tx, ids, reasons));
     return await findCharges(tx, ids);
   }, TRANSACTION);
 }

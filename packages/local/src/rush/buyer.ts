@@ -57,6 +57,12 @@ export class Shop {
     await this.#pool.destroy();
   }
 
+  /** Opens the sale's page, as people do before the opening; it also lets the platform get to know the token. */
+  async look(shopper: Shopper, signal: AbortSignal): Promise<void> {
+    const headers = { authorization: `Bearer ${shopper.token}` };
+    await this.#request('GET', `/api/v1/sales/${this.#sale}`, headers, signal);
+  }
+
   /** Tries to buy one unit, with the same key until there is an answer. */
   async buy(shopper: Shopper, signal: AbortSignal): Promise<Answer> {
     const until = Date.now() + KEEP_TRYING_MS;

@@ -43,6 +43,8 @@ export interface RushReport {
 const NO_CREDIT_SHARE = 0.1;
 /** How long a reservation may take to end, over all: the hold time of a sale and then some. */
 const ENDING_MS = 150_000;
+/** How old the units left of a sale may be when they are told, in ms. */
+const VIEW_AGE_MS = 300;
 
 type Fate = 'sold' | 'refused' | 'soldOut' | 'other' | 'unsettled' | `error:${string}`;
 
@@ -59,13 +61,15 @@ export async function rush(options: RushOptions): Promise<RushReport> {
   const edge = internalClient(options.urls.edge, 10_000);
   const view = (): Promise<SaleView> => edge.json<SaleView>('GET', `/api/v1/sales/${options.sale}`);
   const sale = await view();
+  // By the platform's clock, on ours.
+  const opensAt = performance.now() + Date.parse(sale.opensAt) - Date.parse(sale.now);
   say(`${options.buyers} buyers get their tokens`);
   const shoppers = await gatherShoppers(options, sale, seed);
   const tally: Tally = { latencies: [], retries: 0, pushed: 0, polled: 0 };
   const shop = new Shop(options.urls.edge, options.sale, options.concurrency, tally);
   try {
-    await untilOpen(sale, say);
     const crowd = new Crowd(shop, view, options.concurrency, say);
+    await untilOpen(opensAt, shoppers, crowd, say);
     await crowd.run(shoppers);
     return report(options, seed, crowd, tally);
   } finally {
@@ -96,11 +100,21 @@ async function gatherShoppers(options: RushOptions, sale: SaleView, seed: number
   return shuffled(shoppers, random);
 }
 
-async function untilOpen(sale: SaleView, say: (line: string) => void): Promise<void> {
-  const wait = Date.parse(sale.opensAt) - Date.parse(sale.now);
-  if (wait <= 0) return;
-  say(`the sale opens in ${(wait / 1000).toFixed(1)} s`);
-  await pause(wait);
+/** Until the opening (by `performance.now`) the crowd looks at the sale's page: as many as have the time. */
+async function untilOpen(
+  opensAt: number,
+  shoppers: readonly Shopper[],
+  crowd: Crowd,
+  say: (line: string) => void,
+): Promise<void> {
+  const left = opensAt - performance.now();
+  if (left <= 0) return;
+  say(`the sale opens in ${(left / 1000).toFixed(1)} s; the crowd looks at its page`);
+  const opening = new AbortController();
+  const timer = setTimeout(() => opening.abort(), left);
+  await crowd.visit(shoppers, opening.signal);
+  clearTimeout(timer);
+  await pause(Math.max(0, opensAt - performance.now()));
 }
 
 /** The buyers under way and what became of each. */
@@ -140,13 +154,23 @@ class Crowd {
     return this.fates.get(fate) ?? 0;
   }
 
-  /** Sends each of `shoppers` once, `concurrency` at a time. */
+  /** Each looks at the sale's page once, until `opening` aborts. */
+  async visit(shoppers: readonly Shopper[], opening: AbortSignal): Promise<void> {
+    await this.#each(shoppers, async (shopper) => {
+      if (!opening.aborted) await this.#shop.look(shopper, this.#signal);
+    });
+  }
+
+  /** Sends each of `shoppers` once. */
   async #wave(shoppers: readonly Shopper[]): Promise<void> {
+    await this.#each(shoppers, async (shopper) => this.#take(shopper, await this.#shop.buy(shopper, this.#signal)));
+  }
+
+  /** Does `act` for each, `concurrency` at a time. */
+  async #each(shoppers: readonly Shopper[], act: (shopper: Shopper) => Promise<void>): Promise<void> {
     let next = 0;
     const worker = async (): Promise<void> => {
-      for (let shopper = shoppers[next++]; shopper; shopper = shoppers[next++]) {
-        this.#take(shopper, await this.#shop.buy(shopper, this.#signal));
-      }
+      for (let shopper = shoppers[next++]; shopper; shopper = shoppers[next++]) await act(shopper);
     };
     await Promise.all(Array.from({ length: this.#concurrency }, worker));
   }
@@ -169,14 +193,18 @@ class Crowd {
   /** Units in payment may come back: those who were told so try again, until nothing is free and nothing is held. */
   async #secondChances(): Promise<void> {
     const until = Date.now() + ENDING_MS;
+    let wasOver = false;
     while (Date.now() < until && (this.#standby.length > 0 || this.#endings.size > 0)) {
       const free = (await this.#view()).items.reduce((sum, item) => sum + item.remaining, 0);
-      // Nothing free and nothing of ours in payment: what they were told last, sold out, is the end of it.
-      if (free === 0 && this.#endings.size === 0) break;
       if (free === 0) {
-        await pause(100);
+        // What is free is told up to a moment late: nothing free and nothing in payment, twice, is the end of it.
+        const isOver = this.#endings.size === 0;
+        if (isOver && wasOver) break;
+        wasOver = isOver;
+        await pause(VIEW_AGE_MS);
         continue;
       }
+      wasOver = false;
       // A few more than there are units, so that buyers of different items do not miss each other.
       await this.#wave(this.#standby.splice(0, Math.max(2 * free, 8)));
     }

@@ -1,6 +1,7 @@
 --[[
 Ends holds of one item without a sale: units go back, the buyer's place is free again, once only.
 reserved to refused, or to expired once its time has passed (this also tells the relay); paid to refunded;
+reserved to refunded (a rebuild made it a hold again while its money was on its way back);
 expired to refunded (the units came back at the expiry).
 KEYS
   meta       hash of the shard
@@ -37,7 +38,7 @@ local known = redis.call('HMGET', KEYS[3], unpack(ids))
 -- The RESOLVE code of a move, and the counter that the units leave.
 local function move(from, to, expires_at)
   if from == to then return 2 end
-  if from == '0' and to == '2' then return 1, 'held' end
+  if from == '0' and (to == '2' or to == '4') then return 1, 'held' end
   if from == '0' and to == '3' then
     if now < expires_at then return -3 end
     return 1, 'held'
