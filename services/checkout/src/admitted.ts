@@ -7,7 +7,7 @@
 import type { Logger } from '@flashsale/platform/log';
 import type { PublishedSale, SaleStore } from '@flashsale/sale';
 
-const RELOAD_MS = 5_000;
+const RELOAD_MS = 500;
 /** A scan may take this share of the time at most, however large the sale. */
 const SCAN_SHARE = 0.05;
 

@@ -43,8 +43,9 @@ export function createCheckout(ports: CheckoutPorts): Checkout {
     signals,
     log,
     onChanged: (sale, sku) => {
-      const item = sku === undefined || sale === undefined ? undefined : directory.get(sale)?.items.get(sku);
-      if (item || sku === undefined) soldOut.forget(item);
+      if (sale === undefined) soldOut.forget();
+      const items = sale === undefined ? undefined : directory.get(sale)?.items;
+      for (const [name, item] of items ?? []) if (sku === undefined || name === sku) soldOut.forget(item);
       if (sku === undefined) admitted.prune((name) => directory.get(name) !== undefined);
     },
   });

@@ -1,4 +1,5 @@
 /** The published sales, in memory: kept fresh by broadcast and by polling, so that a purchase needs no look-up. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '@flashsale/platform/log';
 import { loop, type Part } from '@flashsale/platform/run';
 import {
@@ -137,10 +138,18 @@ export class SaleDirectory implements Part {
     // A version that went backwards: Redis lost its data. The sales have not ended; the operator publishes them again.
     if (version < (this.#version ?? 0)) this.#keepUntil = performance.now() + KEEP_MS;
     const kept = performance.now() < this.#keepUntil ? this.#sales : [];
-    this.#sales = new Map([...kept, ...published.map((sale): [string, ListedSale] => [sale.name, listSale(sale)])]);
+    const before = this.#sales;
+    this.#sales = new Map([...kept, ...published.map((sale): [string, ListedSale] => [sale.name, this.#list(sale)])]);
     this.#existence = exists?.length ? new Existence(exists) : undefined;
     this.#version = version;
-    onChanged();
+    const names = new Set([...before.keys(), ...this.#sales.keys()]);
+    for (const name of names) if (before.get(name) !== this.#sales.get(name)) onChanged(name);
+  }
+
+  /** A sale that did not change stays the object it is: what is remembered of its items is kept by them. */
+  #list(sale: PublishedSale): ListedSale {
+    const known = this.#sales.get(sale.name);
+    return known && isDeepStrictEqual(known.sale, sale) ? known : listSale(sale);
   }
 
   #onBroadcast(message: BroadcastMessage): void {
