@@ -5,6 +5,7 @@ import { deleteCommand } from './commands/delete.ts';
 import { downCommand } from './commands/down.ts';
 import { getCommand } from './commands/get.ts';
 import { lagReplicasCommand } from './commands/lag-replicas.ts';
+import { membersCommand } from './commands/members.ts';
 import { proofCommand } from './commands/proof.ts';
 import { redriveCommand } from './commands/redrive.ts';
 import { rushCommand } from './commands/rush.ts';
@@ -24,6 +25,7 @@ const COMMANDS = [
   rushCommand(),
   proofCommand(),
   tokensCommand(),
+  membersCommand(),
   redriveCommand(),
   lagReplicasCommand(),
 ];

@@ -1,6 +1,7 @@
 /** The commands that need a running platform, as a user types them: what they print is a contract. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -54,21 +55,48 @@ test('the text of a rush ends with the proof', { timeout: 120_000 }, async () =>
 test('tokens are of different buyers, and never of the same again', async () => {
   const first = (await flashsale('tokens', '--count', '3')).trim().split('\n');
   const second = (await flashsale('tokens', '--count', '2')).trim().split('\n');
-  const subjects = [...first, ...second].map((token) => {
-    const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { sub: string };
-    return claims.sub;
-  });
+  const subjects = [...first, ...second].map((token) => claimsOf(token)['sub']);
   assert.equal(new Set(subjects).size, 5);
+});
+
+test('a members-only sale sells to who was admitted, and to nobody else', { timeout: 60_000 }, async () => {
+  await platform.apply('club', { stock: 5, membersOnly: true });
+  await platform.until('club', 'Open', (status) => status.phase === 'Open');
+  const [member = '', stranger = ''] = (await flashsale('tokens', '--count', '2')).trim().split('\n');
+  const file = join(platform.running.dataDir, 'members.txt');
+  await writeFile(file, `${String(claimsOf(member)['num'])}\n`);
+  assert.equal(await flashsale('members', 'club', '-f', file), '1 members may buy in club\n');
+  assert.equal((await buy('club', member)).status, 202);
+  const refused = await buy('club', stranger);
+  assert.equal(refused.status, 403);
+  assert.equal(((await refused.json()) as { code: string }).code, 'not_eligible');
+  await assert.rejects(flashsale('members', 'typed', '-f', file), /is not for members only/);
 });
 
 test(
   'get shows the sale, redrive says how many letters went back, delete removes the sale',
   { timeout: 60_000 },
   async () => {
-    assert.match(await flashsale('get'), /^NAME +PHASE +OPENS +STOCK +SOLD +LAG +READY +AGE\ntyped +Open /);
+    assert.match(
+      await flashsale('get'),
+      /^NAME +PHASE +OPENS +STOCK +SOLD +LAG +READY +AGE\nclub +Open .*\ntyped +Open /,
+    );
     const redriven = await flashsale('redrive', 'payments', 'flashsale.purchases');
     assert.equal(redriven, '0 dead letters of payments went back to flashsale.purchases\n');
     await flashsale('delete', 'typed');
+    await flashsale('delete', 'club');
     assert.equal(await flashsale('get'), 'No FlashSales found.\n');
   },
 );
+
+function claimsOf(token: string): Record<string, unknown> {
+  return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>;
+}
+
+function buy(sale: string, token: string): Promise<Response> {
+  return fetch(`${platform.edge}/api/v1/sales/${sale}/purchases`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'idempotency-key': 'k', 'content-type': 'application/json' },
+    body: JSON.stringify({ sku: 'shoe', quantity: 1 }),
+  });
+}

@@ -25,6 +25,7 @@ export interface SaleOptions {
   readonly opensInMs?: number;
   readonly openForMs?: number;
   readonly holdFor?: string;
+  readonly membersOnly?: boolean;
 }
 
 export class TestPlatform {
@@ -92,7 +93,7 @@ export class TestPlatform {
   async apply(name: string, options: SaleOptions): Promise<void> {
     const now = Date.now();
     const at = (ms: number): string => new Date(now + ms).toISOString();
-    const { stock, opensInMs = 2000, openForMs = 600_000, holdFor = '60s' } = options;
+    const { stock, opensInMs = 2000, openForMs = 600_000, holdFor = '60s', membersOnly = false } = options;
     const document = {
       apiVersion: 'flashsale.dev/v1',
       kind: 'FlashSale',
@@ -100,6 +101,7 @@ export class TestPlatform {
       spec: {
         opensAt: at(opensInMs),
         closesAt: at(opensInMs + openForMs),
+        membersOnly,
         items: [{ sku: 'shoe', stock, perBuyer: 1, price: { amount: '129.00', currency: 'EUR' } }],
         payment: { holdFor },
         warm: { leadTime: '10m', shards: 4 },
