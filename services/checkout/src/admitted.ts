@@ -11,8 +11,9 @@ const RELOAD_MS = 500;
 /** A scan may take this share of the time at most, however large the sale. */
 const SCAN_SHARE = 0.05;
 
-interface Ids {
-  readonly ids: Set<string>;
+interface Holders {
+  /** Buyer ids. */
+  readonly buyers: Set<string>;
   /** Monotonic ms from which a new scan is wanted. */
   nextScanAt: number;
   /** Monotonic ms at which the last complete scan began. */
@@ -24,20 +25,20 @@ export class Admitted {
   readonly #store: Pick<SaleStore, 'holds'>;
   readonly #log: Logger;
   /** By sale. Bounded by what a sale has to sell, and gone with the sale (`prune`). */
-  readonly #sales = new Map<string, Ids>();
+  readonly #sales = new Map<string, Holders>();
 
   constructor(store: Pick<SaleStore, 'holds'>, log: Logger) {
     this.#store = store;
     this.#log = log;
   }
 
-  add(sale: string, id: string): void {
-    this.#of(sale).ids.add(id);
+  add(sale: string, buyer: string): void {
+    this.#of(sale).buyers.add(buyer);
   }
 
-  /** False: the purchase is surely new here, or its sale's admitted purchases are not known; see `covers`. */
-  has(sale: string, id: string): boolean {
-    return this.#sales.get(sale)?.ids.has(id) ?? false;
+  /** False: the buyer's purchase is surely new, or the sale's admitted purchases are not known; see `covers`. */
+  has(sale: string, buyer: string): boolean {
+    return this.#sales.get(sale)?.buyers.has(buyer) ?? false;
   }
 
   /**
@@ -56,11 +57,11 @@ export class Admitted {
     for (const sale of this.#sales.keys()) if (!isPublished(sale)) this.#sales.delete(sale);
   }
 
-  async #scan(sale: PublishedSale, known: Ids): Promise<void> {
+  async #scan(sale: PublishedSale, known: Holders): Promise<void> {
     known.loading = true;
     const started = performance.now();
     try {
-      for await (const hold of this.#store.holds(sale)) known.ids.add(hold.id);
+      for await (const hold of this.#store.holds(sale)) known.buyers.add(hold.buyer.id);
       known.scannedAt = started;
     } catch (error) {
       this.#log.warn({ err: error, sale: sale.name }, 'cannot read the holds; sold out is asked of Redis meanwhile');
@@ -71,10 +72,10 @@ export class Admitted {
     }
   }
 
-  #of(sale: string): Ids {
+  #of(sale: string): Holders {
     let known = this.#sales.get(sale);
     if (!known) {
-      known = { ids: new Set(), nextScanAt: 0, scannedAt: -Infinity, loading: false };
+      known = { buyers: new Set(), nextScanAt: 0, scannedAt: -Infinity, loading: false };
       this.#sales.set(sale, known);
     }
     return known;

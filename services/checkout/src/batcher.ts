@@ -197,16 +197,16 @@ export class Batcher {
 
   /** Purchases that waited while another found the item sold out need not ask again. */
   #answerFromMemory(purchase: Purchase): boolean {
-    const error = this.recallSoldOut(purchase.item, purchase.request);
+    const error = this.recallSoldOut(purchase.item, purchase.request.buyer.id, purchase.request.quantity);
     if (error) this.#answer(purchase, { code: 'soldOut', error });
     return error !== undefined;
   }
 
   /** "Sold out" for a new purchase, where it is known without Redis. */
-  recallSoldOut(item: ListedItem, request: Pick<ReserveRequest, 'id' | 'quantity'>): SaleError | undefined {
+  recallSoldOut(item: ListedItem, buyer: string, quantity: number): SaleError | undefined {
     const { soldOut, admitted } = this.#options;
-    const error = soldOut.recall(item, request.quantity);
-    if (!error || !admitted.covers(item.sale, soldOut.since(item)) || admitted.has(item.sale.name, request.id))
+    const error = soldOut.recall(item, quantity);
+    if (!error || !admitted.covers(item.sale, soldOut.since(item)) || admitted.has(item.sale.name, buyer))
       return undefined;
     return error;
   }
@@ -239,7 +239,7 @@ export class Batcher {
 
   #conclude(lane: Lane, purchase: Purchase, answer: ReserveAnswer | typeof UNAVAILABLE): void {
     const isHeld = answer.code === 'reserved' || answer.code === 'replayed';
-    if (isHeld) this.#options.admitted.add(lane.at.sale, purchase.request.id);
+    if (isHeld) this.#options.admitted.add(lane.at.sale, purchase.request.buyer.id);
     this.#answer(purchase, answer);
   }
 

@@ -40,7 +40,7 @@ export interface PurchaseOptions {
 }
 
 interface Context extends PurchaseOptions {
-  /** Ids of purchases under way in this process. */
+  /** Purchases under way in this process, by sale, buyer and key. */
   readonly inFlight: Set<string>;
 }
 
@@ -92,6 +92,7 @@ class Exchange implements Purchase {
   shard = 0;
   #refreshed = false;
   #key = '';
+  #attempt = '';
   #sale = '';
 
   constructor(context: Context, req: IncomingMessage, res: ServerResponse) {
@@ -150,15 +151,17 @@ class Exchange implements Purchase {
     const { batcher, inFlight } = this.#context;
     const { item, quantity } = parseBody(text, listed);
     const { sale } = listed;
+    // Enough to tell one attempt from another; the id costs a hash, which a sold-out storm does not need.
+    this.#attempt = `${sale.name}\0${buyer.id}\0${this.#key}`;
+    if (inFlight.has(this.#attempt)) return IN_FLIGHT;
+    const soldOut = batcher.recallSoldOut(item, buyer.id, quantity);
+    if (soldOut) return soldOut;
     this.item = item;
     this.shard = homeShard(buyer.id, sale.warm.shards);
     const id = purchaseId(sale.name, this.shard, purchaseDigest(buyer.id, this.#key));
     this.request = { id, buyer, quantity, correlationId: this.#correlationId };
-    if (inFlight.has(id)) return IN_FLIGHT;
-    const soldOut = batcher.recallSoldOut(item, this.request);
-    if (soldOut) return soldOut;
     if (!batcher.submit(this)) return OVERLOADED;
-    inFlight.add(id);
+    inFlight.add(this.#attempt);
     return undefined;
   }
 
@@ -169,7 +172,7 @@ class Exchange implements Purchase {
       void this.#again(outcome);
       return;
     }
-    this.#context.inFlight.delete(this.request.id);
+    this.#context.inFlight.delete(this.#attempt);
     latency.observe((performance.now() - this.#startedAt) / 1_000);
     if (outcome.code === 'soldOut') this.#refuse(outcome.error);
     else if (outcome.code === 'unavailable') this.#refuse(UNAVAILABLE);
