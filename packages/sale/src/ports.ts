@@ -3,11 +3,6 @@ import type { PurchaseReserved, PurchaseResolved, SaleEvent, TopicName } from '.
 import type { ReserveCode, ResolveCode } from './outcome.ts';
 import type { Buyer, Hold, Phase, PublishedSale, PurchaseStatus, Sale, ShardItem, StockLevel } from './types.ts';
 
-export interface Clock {
-  /** Unix time in ms. */
-  now(): number;
-}
-
 /** One purchase of a reserve batch. All of a batch are for one sku in one shard. */
 export interface ReserveRequest {
   readonly id: string;

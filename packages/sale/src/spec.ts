@@ -180,18 +180,23 @@ export function checkChange(old: Sale, next: Sale, { phase, taken }: ChangeConte
         `keep the items ${skus(old)}: the sale is ${phase}`,
       ],
     ]),
-    ...limitProblems(old, next, phase),
+    ...(FROZEN_IN.perBuyer.includes(phase) ? frozenMember('perBuyer', old, next, keep) : []),
     ...stockProblems(next, taken),
-    ...(FROZEN_IN.stock.includes(phase) ? frozenStock(old, next, keep) : []),
+    ...(FROZEN_IN.stock.includes(phase) ? frozenMember('stock', old, next, keep) : []),
   ];
 }
 
-function limitProblems(old: Sale, next: Sale, phase: Phase): SaleProblem[] {
-  if (!FROZEN_IN.perBuyer.includes(phase)) return [];
+/** `member` of each item stays what it was: limits were laid out by it, or the proof counts against it. */
+function frozenMember(
+  member: 'perBuyer' | 'stock',
+  old: Sale,
+  next: Sale,
+  keep: (was: number) => string,
+): SaleProblem[] {
   return next.items.flatMap((item, at) => {
     const was = old.items.find(({ sku }) => sku === item.sku);
-    if (!was || was.perBuyer === item.perBuyer) return [];
-    return [{ field: `spec.items.${at}.perBuyer`, message: `keep ${was.perBuyer}: the sale is ${phase}` }];
+    if (!was || was[member] === item[member]) return [];
+    return [{ field: `spec.items.${at}.${member}`, message: keep(was[member]) }];
   });
 }
 
@@ -203,15 +208,6 @@ function stockProblems(next: Sale, taken: ReadonlyMap<string, number>): SaleProb
     }
     if ((next.items[at]?.stock ?? 0) >= units) return [];
     return [{ field: `spec.items.${at}.stock`, message: `write at least ${units}: so many are sold or in payment` }];
-  });
-}
-
-/** Nothing is sold any more, and the proof counts against this stock. */
-function frozenStock(old: Sale, next: Sale, keep: (was: number) => string): SaleProblem[] {
-  return next.items.flatMap((item, at) => {
-    const was = old.items.find(({ sku }) => sku === item.sku);
-    if (!was || was.stock === item.stock) return [];
-    return [{ field: `spec.items.${at}.stock`, message: keep(was.stock) }];
   });
 }
 
