@@ -5,7 +5,7 @@ import { join, matchesGlob, relative } from 'node:path';
 import { run } from 'node:test';
 import { inspect } from 'node:util';
 import { node, root, runQuietly, step } from './bootstrap.mjs';
-import { testKafka, testKube, testPostgres, testRedis } from '../packages/local/src/testing.ts';
+import { testKafka, testKube, testLua, testPostgres, testRedis } from '../packages/local/src/testing.ts';
 
 const CHECK_MS = 10 * 60_000;
 /** Longest test; those of the whole platform wait for sales to open and holds to run out. */
@@ -63,6 +63,7 @@ async function startServers(files) {
   await start('TEST_POSTGRES_URL', needs(['pg', 'oidc']), testPostgres);
   await start('TEST_KAFKA_BROKERS', needs(['kafka']), testKafka);
   await start('TEST_KUBECONFIG', needs(['kube']), testKube);
+  await start('TEST_LUA', needs(['lua']), testLua);
 }
 
 /** Runs the files and tells of each as it ends; of a failed one with all that it wrote. */

