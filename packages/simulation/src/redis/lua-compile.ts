@@ -4,7 +4,7 @@
  */
 import { compileFunction } from 'node:vm';
 import luaparse from 'luaparse';
-import type { Chunk, Expression, FunctionDeclaration, Statement } from 'luaparse';
+import type { Chunk, Expression, FunctionDeclaration, Identifier, Statement } from 'luaparse';
 import {
   call,
   GLOBALS,
@@ -27,7 +27,7 @@ const RUNTIME = { call, index, isLess, isTrue, lengthOf, LuaTable, toNumber, toT
 
 /** Throws where the script uses something of Lua that is not known here. */
 export function compileLua(text: string): CompiledScript {
-  const chunk: Chunk = luaparse.parse(text, { luaVersion: '5.1', scope: true, encodingMode: 'none' });
+  const chunk: Chunk = luaparse.parse(text, { luaVersion: '5.1', scope: true, encodingMode: 'pseudo-latin1' });
   const body = block(chunk.body);
   const source = `const { ${Object.keys(RUNTIME).join(', ')} } = runtime;\n${body}\nreturn [];`;
   const run = compileFunction(source, ['runtime', '$KEYS', '$ARGV', '$redis']) as (
@@ -174,7 +174,7 @@ function single(node: Expression): string {
     case 'NilLiteral':
       return 'undefined';
     case 'Identifier':
-      return identifier(node.name, node.isLocal);
+      return identifier(node);
     case 'CallExpression':
       return `${multi(node)}[0]`;
     case 'IndexExpression':
@@ -188,7 +188,8 @@ function single(node: Expression): string {
   }
 }
 
-function identifier(name: string, isLocal: boolean): string {
+/** The parser marks locals (`scope`); its types do not say so. */
+function identifier({ name, isLocal = false }: Identifier & { readonly isLocal?: boolean }): string {
   if (isLocal || GIVEN.has(name)) return `$${name}`;
   if (!(name in GLOBALS)) return unknown(`the global ${name}`);
   return `globals[${JSON.stringify(name)}]`;
@@ -228,30 +229,19 @@ function unary(operator: string, value: string): string {
   return operator === '#' ? `lengthOf(${value})` : unknown(`the operator ${operator}`);
 }
 
+const ARITHMETIC: readonly string[] = ['+', '-', '*', '/'];
+const COMPARISONS: Readonly<Record<string, (left: string, right: string) => string>> = {
+  '==': (left, right) => `(${left} === ${right})`,
+  '~=': (left, right) => `(${left} !== ${right})`,
+  '<': (left, right) => `isLess(${left}, ${right})`,
+  '>': (left, right) => `isLess(${right}, ${left})`,
+  '<=': (left, right) => `!isLess(${right}, ${left})`,
+  '>=': (left, right) => `!isLess(${left}, ${right})`,
+};
+
 function binary(operator: string, left: string, right: string): string {
-  switch (operator) {
-    case '+':
-    case '-':
-    case '*':
-    case '/':
-      return `(toNumber(${left}) ${operator} toNumber(${right}))`;
-    case '..':
-      return `(toText(${left}) + toText(${right}))`;
-    case '==':
-      return `(${left} === ${right})`;
-    case '~=':
-      return `(${left} !== ${right})`;
-    case '<':
-      return `isLess(${left}, ${right})`;
-    case '>':
-      return `isLess(${right}, ${left})`;
-    case '<=':
-      return `!isLess(${right}, ${left})`;
-    case '>=':
-      return `!isLess(${left}, ${right})`;
-    case '%':
-      return `((a, b) => a - Math.floor(a / b) * b)(toNumber(${left}), toNumber(${right}))`;
-    default:
-      return unknown(`the operator ${operator}`);
-  }
+  if (ARITHMETIC.includes(operator)) return `(toNumber(${left}) ${operator} toNumber(${right}))`;
+  if (operator === '..') return `(toText(${left}) + toText(${right}))`;
+  const compare = COMPARISONS[operator];
+  return compare ? compare(left, right) : unknown(`the operator ${operator}`);
 }

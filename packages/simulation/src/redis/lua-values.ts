@@ -46,7 +46,7 @@ export class LuaTable {
 
   #append(value: LuaValue): void {
     this.list.push(value);
-    for (let next = this.map.get(this.list.length + 1); next !== undefined; ) {
+    for (let next = this.map.get(this.list.length + 1); next !== undefined;) {
       this.map.delete(this.list.length + 1);
       this.list.push(next);
       next = this.map.get(this.list.length + 1);
