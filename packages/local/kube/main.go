@@ -1,14 +1,18 @@
-// One binary that is etcd, kube-apiserver or kube-controller-manager, by its first argument: the Kubernetes of the tests.
+// One binary that is etcd, a part of Kubernetes or kubectl, by its first argument: the cluster of tests and of one machine.
 package main
 
 import (
 	"fmt"
 	"os"
 
+	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
+	kubectl "k8s.io/kubectl/pkg/cmd"
+	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 )
 
 func main() {
@@ -21,15 +25,26 @@ func main() {
 	case "etcd":
 		etcdmain.Main(os.Args)
 	case "kube-apiserver":
-		os.Exit(cli.Run(apiserver.NewAPIServerCommand()))
+		serve(apiserver.NewAPIServerCommand())
 	case "kube-controller-manager":
-		os.Exit(cli.Run(controllermanager.NewControllerManagerCommand()))
+		serve(controllermanager.NewControllerManagerCommand())
+	case "kube-scheduler":
+		serve(scheduler.NewSchedulerCommand())
+	case "kubectl":
+		// As its own main does: the command has written no error yet.
+		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
+			kubectlutil.CheckErr(err)
+		}
 	default:
 		usage()
 	}
 }
 
+func serve(command *cobra.Command) {
+	os.Exit(cli.Run(command))
+}
+
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: kube {etcd|kube-apiserver|kube-controller-manager} [flags]")
+	fmt.Fprintln(os.Stderr, "usage: kube {etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kubectl} [flags]")
 	os.Exit(2)
 }

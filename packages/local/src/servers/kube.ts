@@ -1,4 +1,4 @@
-/** A Kubernetes control plane on loopback: etcd, API server, and the controllers that tests rely on. */
+/** A Kubernetes control plane on loopback: etcd, API server and controllers; with nodes, a whole cluster. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -7,12 +7,13 @@ import { startChild, untilReady, type Child } from '../child.ts';
 import { freePorts } from '../ports.ts';
 import { kubeServes } from '../probe.ts';
 import { ensureKube } from './kube-build.ts';
+import { addNodes } from './kube-nodes.ts';
 import type { RunningServer, ServerOptions } from './server.ts';
 
 /** Under a full load of the machine the API server takes many times its usual 5 s. */
 const READY_MS = 120_000;
 const STOP_MS = 20_000;
-/** Namespaces end, owned objects go, workloads get pods. Nodes, volumes and certificates are nobody's need here. */
+/** Without nodes: namespaces end, owned objects go, workloads get pods. */
 const CONTROLLERS = [
   'namespace-controller',
   'garbage-collector-controller',
@@ -23,6 +24,14 @@ const CONTROLLERS = [
 ];
 const USERS = ['admin', 'restricted'] as const;
 
+export interface KubeOptions extends ServerOptions {
+  /**
+   * How many nodes KWOK plays; none by default. Where there are any, every controller runs, and pods are scheduled and
+   * become Ready, though they run nothing. Without nodes, pods stay Pending until somebody makes them Ready by hand.
+   */
+  readonly nodes?: number;
+}
+
 export interface KubeServer extends RunningServer {
   /** Path of its kubeconfig: contexts `admin` (system:masters, current) and `restricted` (no rights but everybody's). */
   readonly kubeconfig: string;
@@ -31,9 +40,9 @@ export interface KubeServer extends RunningServer {
 type Tokens = Record<(typeof USERS)[number], string>;
 
 /** Starts the control plane; `port` is the API server's (HTTPS). The same folder and port again: the same cluster. */
-export async function startKube(options: ServerOptions): Promise<KubeServer> {
+export async function startKube(options: KubeOptions): Promise<KubeServer> {
   const program = await ensureKube();
-  const { dataDir, port } = options;
+  const { dataDir, port, nodes = 0 } = options;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const tokens = await secrets(dataDir);
   const kubeconfig = join(dataDir, 'kubeconfig');
@@ -42,7 +51,7 @@ export async function startKube(options: ServerOptions): Promise<KubeServer> {
   const launch = async (name: string, command: readonly string[], listens?: number): Promise<Child> => {
     const child = await startChild({
       name,
-      command: [program, ...command],
+      command,
       ...(listens === undefined ? {} : { port: listens }),
       logFile: join(dataDir, `${name}.log`),
       pidFile: join(dataDir, `${name}.pid`),
@@ -58,11 +67,13 @@ export async function startKube(options: ServerOptions): Promise<KubeServer> {
     for (const child of children) await child.stop();
   };
   try {
-    await launch('etcd', etcd(dataDir, client, peer, options.durable ?? true), client);
-    const apiserver = await launch('apiserver', apiServer(dataDir, port, client), port);
+    await launch('etcd', [program, ...etcd(dataDir, client, peer, options.durable ?? true)], client);
+    const apiserver = await launch('apiserver', [program, ...apiServer(dataDir, port, client)], port);
     await untilReady(apiserver, READY_MS, () => kubeServes(port, tokens.admin));
     await writeFile(kubeconfig, await config(dataDir, port, tokens), { mode: 0o600 });
-    await launch('controllers', controllerManager(dataDir, kubeconfig));
+    const controllers = nodes > 0 ? ['*'] : CONTROLLERS;
+    await launch('controllers', [program, ...controllerManager(dataDir, kubeconfig, controllers)]);
+    if (nodes > 0) await addNodes(nodes, kubeconfig, launch);
     return {
       url: `https://127.0.0.1:${port}`,
       port,
@@ -119,12 +130,12 @@ function apiServer(dataDir: string, port: number, etcdPort: number): string[] {
   ];
 }
 
-function controllerManager(dataDir: string, kubeconfig: string): string[] {
+function controllerManager(dataDir: string, kubeconfig: string, controllers: readonly string[]): string[] {
   return [
     'kube-controller-manager',
     `--kubeconfig=${kubeconfig}`,
     `--service-account-private-key-file=${join(dataDir, 'accounts.key')}`,
-    `--controllers=${CONTROLLERS.join(',')}`,
+    `--controllers=${controllers.join(',')}`,
     '--leader-elect=false',
     '--secure-port=0',
     '--profiling=false',
