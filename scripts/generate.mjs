@@ -1,4 +1,5 @@
-// Generates what is generated: Prisma clients from their schemas, typed callers from the Lua scripts, the CRD.
+// Generates what is generated: Prisma clients from their schemas, typed callers from the Lua scripts, the CRD,
+// the ConfigMap for Argo CD.
 // `--verify` fails where a committed generated file is not what its source says. Skips what has not changed.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -108,6 +109,12 @@ async function generateCrd(verify) {
   writeFileSync(stamp, hash + createHash('sha256').update(text).digest('hex'));
 }
 
+/** The ConfigMap for Argo CD, which is committed. */
+async function generateArgo(verify) {
+  const { generateArgoCd } = await import(pathToFileURL(join(root, 'scripts/generate-argocd.mjs')).href);
+  generateArgoCd({ verify });
+}
+
 /** All that is generated. Clients are not committed: there is nothing of them to verify but that they can be made. */
 export async function generate({ verify = false } = {}) {
   const made = async (client) => {
@@ -116,6 +123,7 @@ export async function generate({ verify = false } = {}) {
   await Promise.all(clients().map(made));
   await generateScripts(verify);
   await generateCrd(verify);
+  await generateArgo(verify);
 }
 
 if (process.argv[1] && pathToFileURL(process.argv[1]).href === import.meta.url) {
