@@ -15,7 +15,7 @@ import { Store, type Handlers, type ReadStore } from './store.ts';
 const BACKOFF = { firstMs: 800, mostMs: 30_000 };
 /** No server is obeyed that asks to wait longer. */
 const LONGEST_WAIT_MS = 5 * 60_000;
-/** A watch that ends sooner and without an event has failed. */
+/** A watch that ends sooner and without anything new has failed. */
 const SHORT_WATCH_MS = 1000;
 
 export interface ReflectorOptions<T extends KubeObject> extends Selection {
@@ -49,8 +49,10 @@ export class Reflector<T extends KubeObject> {
   /** Where the watch is; undefined: list first, for the reason. */
   #version: string | undefined;
   #reason: Reason = 'start';
-  /** Expired again without an event in between: no longer at once. */
+  /** Expired again without anything new in between: no longer at once. */
   #expiredBefore = false;
+  /** Events that brought something new. */
+  #changes = 0;
   #drift: DriftCheck<T> | undefined;
   #watch = new AbortController();
   #cancelRelist = (): void => undefined;
@@ -155,9 +157,9 @@ export class Reflector<T extends KubeObject> {
   async #follow(signal: AbortSignal): Promise<void> {
     const { clock, source, watchMs, idleMs } = this.#options;
     const watch = (this.#watch = new AbortController());
-    const startedAt = clock.now();
     const alive = new Watchdog(clock, idleMs, () => watch.abort(new IdleError(idleMs)));
-    let events = 0;
+    const from = this.#changes;
+    let openedAt = Infinity;
     try {
       const query = {
         ...this.#selection(),
@@ -165,18 +167,21 @@ export class Reflector<T extends KubeObject> {
         timeoutSeconds: Math.ceil((watchMs / 1000) * (1 + clock.random())),
       };
       const stream = await source.watch(query, AbortSignal.any([signal, watch.signal]));
+      openedAt = clock.now();
       for await (const event of stream) {
         alive.feed();
         this.#take(event);
-        events += 1;
       }
       watch.signal.throwIfAborted();
-      if (events === 0 && clock.now() - startedAt < SHORT_WATCH_MS) throw new Error('the watch ended at once');
+      // Bookmarks and repetitions do not count: a server that sends one and ends each time would be asked without end.
+      const short = clock.now() - openedAt < SHORT_WATCH_MS;
+      if (short && this.#changes === from) throw new Error('the watch ended at once');
       this.#count('done');
     } catch (error) {
       // Streams tell of an abort in many ways; the reason is here.
       throw watch.signal.aborted ? watch.signal.reason : error;
     } finally {
+      if (clock.now() - openedAt >= SHORT_WATCH_MS) this.#forgive();
       alive.end();
       watch.abort();
     }
@@ -186,8 +191,6 @@ export class Reflector<T extends KubeObject> {
     if (event.type === 'ERROR') throw new ApiError(`watch of ${this.name}`, event.object);
     if (event.type === 'BOOKMARK') this.#version = event.object.metadata.resourceVersion;
     else this.#apply(event.type, event.object);
-    this.#backoff.reset();
-    this.#expiredBefore = false;
     this.#compare();
   }
 
@@ -196,8 +199,18 @@ export class Reflector<T extends KubeObject> {
     if (type === 'DELETED') this.#store.remove(object);
     else this.#store.put(object);
     // Events out of order must not take the watch back.
-    if (compareVersions(versionOf(object), this.#version ?? '') > 0) this.#version = versionOf(object);
+    if (compareVersions(versionOf(object), this.#version ?? '') > 0) {
+      this.#version = versionOf(object);
+      this.#changes += 1;
+      this.#forgive();
+    }
     metrics.items.set({ name: this.name }, this.#store.size);
+  }
+
+  /** The server has served: failures from now on count anew. */
+  #forgive(): void {
+    this.#backoff.reset();
+    this.#expiredBefore = false;
   }
 
   /** How long to wait, ms; decides whether to list anew or to go on from where the watch was. */

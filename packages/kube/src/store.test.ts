@@ -34,6 +34,22 @@ test('a duplicate, and an event that comes late, change nothing', () => {
   assert.deepEqual(told, ['+a5', 'a5>a10', '-a11']);
 });
 
+test('a deletion stands against events of before it, until a list says otherwise; so many are remembered', () => {
+  const { store, told } = bench();
+  store.remove(thing('a', 9));
+  store.put(thing('a', 8));
+  store.put(thing('a', 10));
+  assert.deepEqual(told, ['+a10']);
+  store.remove(thing('a', 11));
+  store.replace([]);
+  store.put(thing('a', 3));
+  assert.deepEqual(told.slice(1), ['-a11', '+a3']);
+  store.remove(thing('a', 12));
+  for (let n = 0; n < 1000; n += 1) store.remove(thing(`other-${n}`, 13));
+  store.put(thing('a', 12));
+  assert.equal(told.at(-1), '+a12', 'forgotten: a periodic list mends it');
+});
+
 test('an object that was deleted and made again in between is told as both', () => {
   const { store, told } = bench();
   store.put(thing('a', 5, 'first'));
@@ -64,15 +80,20 @@ test('who subscribes later hears of what is there; a handler that throws is alon
 });
 
 test('in whatever order events come, the newest of each object stays', () => {
-  const event = fc.record({ name: fc.constantFrom('a', 'b', 'c'), version: fc.integer({ min: 1, max: 1e15 }) });
+  const version = fc.integer({ min: 1, max: 1e15 });
+  const event = fc.record({ name: fc.constantFrom('a', 'b', 'c'), version, deletes: fc.boolean() });
+  const events = fc.uniqueArray(event, { selector: ({ version }) => version });
   fc.assert(
-    fc.property(fc.array(event), (events) => {
+    fc.property(events, (given) => {
       const { store } = bench();
-      for (const { name, version } of events) store.put(thing(name, version));
+      for (const { name, version, deletes } of given) {
+        if (deletes) store.remove(thing(name, version));
+        else store.put(thing(name, version));
+      }
       for (const name of ['a', 'b', 'c']) {
-        const newest = Math.max(...events.filter((one) => one.name === name).map(({ version }) => version));
+        const [newest] = given.filter((one) => one.name === name).toSorted((a, b) => b.version - a.version);
         const held = store.get(`n/${name}`)?.metadata.resourceVersion;
-        assert.equal(held, Number.isFinite(newest) ? String(newest) : undefined);
+        assert.equal(held, newest && !newest.deletes ? String(newest.version) : undefined);
       }
     }),
   );

@@ -22,8 +22,13 @@ export interface ReadStore<T extends KubeObject> {
   readonly size: number;
 }
 
+/** Deletions that are remembered: those of the last moments are enough, a periodic list mends the rest. */
+const MOST_GONE = 1000;
+
 export class Store<T extends KubeObject> implements ReadStore<T> {
   readonly #objects = new Map<string, T>();
+  /** Versions of the last deletions, by key: an event of before its object's deletion must not bring it back. */
+  readonly #gone = new Map<string, string>();
   readonly #handlers: Handlers<T>[] = [];
   readonly #onError: (error: unknown) => void;
 
@@ -52,8 +57,10 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
 
   /** Takes an object in. What is not newer than what is held changes nothing: duplicates and events out of order. */
   put(object: T): void {
-    const old = this.#objects.get(keyOf(object));
-    if (old === undefined || compareVersions(versionOf(object), versionOf(old)) > 0) this.set(object);
+    const key = keyOf(object);
+    const old = this.#objects.get(key);
+    const known = old === undefined ? this.#gone.get(key) : versionOf(old);
+    if (known === undefined || compareVersions(versionOf(object), known) > 0) this.set(object);
   }
 
   /** Takes an object in as the truth, also where its version is older: a cluster restored from a backup goes back. */
@@ -81,6 +88,7 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
   remove(object: T): boolean {
     const key = keyOf(object);
     const old = this.#objects.get(key);
+    this.#bury(key, versionOf(object));
     if (old === undefined || compareVersions(versionOf(object), versionOf(old)) < 0) return false;
     this.#objects.delete(key);
     // The state in a DELETED event is the newest, unless it is of another object of that name.
@@ -103,7 +111,17 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
       this.remove(object);
       changes.deleted += 1;
     }
+    // A cluster that was restored from a backup counts its versions from an earlier one.
+    this.#gone.clear();
     return changes;
+  }
+
+  #bury(key: string, version: string): void {
+    const before = this.#gone.get(key) ?? '';
+    this.#gone.delete(key);
+    this.#gone.set(key, compareVersions(version, before) > 0 ? version : before);
+    const [oldest] = this.#gone.keys();
+    if (this.#gone.size > MOST_GONE && oldest !== undefined) this.#gone.delete(oldest);
   }
 
   #tell(act: (handlers: Handlers<T>) => void): void {
