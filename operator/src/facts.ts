@@ -23,7 +23,7 @@ export async function gatherFacts(scope: Scope, deps: OperatorDeps): Promise<Sal
     deleting: resource.deleting,
     items: inspection?.items,
     allocated: totals && totals.length > 0 ? new Map(totals.map((total) => [total.sku, total.allocated])) : undefined,
-    cachedPages: 0,
+    cachedPages: sale.items.length,
     readyReplicas: new Map(found.map((target) => [target.target, target.ready])),
     scaling: new Map(found.flatMap(noteOf)),
     outbox: inspection?.outbox,
@@ -64,16 +64,12 @@ async function lagOf({ memory, inspection, trouble }: Scope, { log }: OperatorDe
 export function writeFacts(scope: Scope, facts: SaleFacts, decision: PhaseDecision, clock: readonly string[]): void {
   const { status, now, trouble } = scope;
   const phase = decision.phase;
-  let conditions = status.conditions;
+  let conditions: readonly StatusCondition[] = status.conditions;
   for (const { condition, ok, reason, message: found } of conditionsOf({ ...facts, phase })) {
     const message = condition === 'Armed' ? [found, ...clock].join('; ') : found;
     const value = ok === undefined ? 'Unknown' : ok ? 'True' : 'False';
-    const { observedGeneration } = status;
-    conditions = withCondition(
-      conditions,
-      { type: condition, status: value, reason, message, observedGeneration },
-      now,
-    );
+    const finding = { type: condition, status: value, reason, message } as const;
+    conditions = withCondition(conditions, finding, status.observedGeneration, now);
   }
   // Where stock was not looked at in this pass, the last known levels stay.
   const items = facts.items ? [...facts.items].map(([sku, level]) => ({ sku, ...level })) : status.items;
@@ -81,22 +77,20 @@ export function writeFacts(scope: Scope, facts: SaleFacts, decision: PhaseDecisi
 }
 
 /** The conditions of a resource of which no spec was ever accepted. */
-export function rejectedConditions(status: SaleStatus, problem: SaleProblem, now: number): StatusCondition[] {
-  const { observedGeneration } = status;
+export function rejectedConditions(status: SaleStatus, problem: SaleProblem, now: number): readonly StatusCondition[] {
   const message = problem.field === '' ? problem.message : `${problem.field}: ${problem.message}`;
   let conditions: readonly StatusCondition[] = status.conditions;
   for (const type of CONDITIONS) {
     const condition =
       type === 'Accepted'
-        ? ({ type, status: 'False', reason: 'Invalid', message, observedGeneration } as const)
+        ? ({ type, status: 'False', reason: 'Invalid', message } as const)
         : ({
             type,
             status: 'Unknown',
             reason: 'NotAccepted',
             message: 'no spec of this resource was accepted yet',
-            observedGeneration,
           } as const);
-    conditions = withCondition(conditions, condition, now);
+    conditions = withCondition(conditions, condition, status.observedGeneration, now);
   }
-  return [...conditions];
+  return conditions;
 }

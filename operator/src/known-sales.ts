@@ -2,7 +2,7 @@
 import { Existence, type Ledger, type SaleStore } from '@flashsale/sale';
 
 export interface KnownSalesDeps {
-  readonly store: Pick<SaleStore, 'existence' | 'writeExistence'>;
+  readonly store: Pick<SaleStore, 'writeExistence'>;
   readonly ledger: Pick<Ledger, 'sales'>;
 }
 
@@ -29,20 +29,20 @@ export class KnownSales {
     return true;
   }
 
-  /** Brings the filter in Redis up to what is known, also where Redis lost it. Throws what the ledger or Redis throws. */
-  keep(): Promise<void> {
-    const work = this.#work.catch(() => undefined).then(() => this.#keep());
+  /** Brings the filter in Redis up to what is known; `lost`: Redis has none. Throws what the ledger or Redis throws. */
+  keep(lost = false): Promise<void> {
+    const work = this.#work.catch(() => undefined).then(() => this.#keep(lost));
     this.#work = work;
     return work;
   }
 
-  async #keep(): Promise<void> {
+  async #keep(lost: boolean): Promise<void> {
     const { store, ledger } = this.#deps;
     if (!this.#complete) {
       for await (const { sale, sku } of ledger.sales()) this.add(sale, [sku]);
       this.#complete = true;
     }
-    if (this.#written && (await store.existence())) return;
+    if (this.#written && !lost) return;
     const sales = [...this.#skus].map(([name, skus]) => ({ name, items: [...skus].map((sku) => ({ sku })) }));
     // Before the write: what is added during it has to be written again.
     this.#written = true;

@@ -1,4 +1,5 @@
 /** The operator's process: wiring only. */
+import { systemClock } from '@flashsale/kube/clock';
 import { withDeadline } from '@flashsale/platform/deadline';
 import { createKafka } from '@flashsale/platform/kafka';
 import { createLedger } from '@flashsale/platform/ledger-http';
@@ -15,8 +16,8 @@ import { resourceFolder } from './resources.ts';
 import { createRunner } from './runner.ts';
 import { supervisorWorkloads } from './workloads-http.ts';
 
-/** How often it is looked whether a sale is due, in ms. */
-const TICK_MS = 100;
+/** How often it is looked whether Redis still has what is published, in ms. */
+const LOOK_MS = 500;
 /** Longest wait for passes under way at the drain, in ms: reading the log of a Kafka that is away takes longer. */
 const DRAIN_MS = 10_000;
 
@@ -57,11 +58,12 @@ await run('operator', async ({ log, env }) => {
     demands: new Demands(),
     known: new KnownSales({ store, ledger }),
     clock,
+    timers: systemClock,
     stopping: stopping.signal,
     note: (fields, message) => log.info(fields, message),
   });
-  const ticks = loop('reconcile', log, TICK_MS, async () => {
-    if (leads()) await runner.tick();
+  const looks = loop('registry', log, LOOK_MS, async () => {
+    if (leads()) await runner.look();
   });
   let unwatch = (): void => undefined;
   return [
@@ -73,10 +75,7 @@ await run('operator', async ({ log, env }) => {
       name: 'watch',
       start: async () => {
         await resources.list();
-        unwatch = resources.watch((changed) => {
-          runner.wake(changed);
-          ticks.kick();
-        });
+        unwatch = resources.watch((changed) => runner.wake(changed));
       },
       drain: () => {
         unwatch();
@@ -85,15 +84,16 @@ await run('operator', async ({ log, env }) => {
     },
     // Stopped before the connections it uses: parts are drained in reverse order.
     {
-      ...ticks,
+      name: 'reconcile',
+      start: () => runner.start(),
       drain: async () => {
         stopping.abort();
-        await ticks.drain?.();
         // A pass that is cut off is begun again by the next operator, as after a crash.
-        await withDeadline('the passes under way', DRAIN_MS, runner.idle()).catch((error: unknown) => {
+        await withDeadline('the passes under way', DRAIN_MS, runner.drain()).catch((error: unknown) => {
           log.warn({ err: error }, 'a pass was cut off');
         });
       },
     },
+    looks,
   ];
 });

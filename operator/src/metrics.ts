@@ -1,12 +1,8 @@
-/** What the operator counts. The loop's own metrics are the engine's, so that dashboards of controller-runtime fit. */
-import { controllerRuntime } from '@flashsale/kube/metrics';
+/** What the operator counts of its sales and clocks. The loop's own metrics are the engine's. */
 import { Counter, Gauge } from '@flashsale/platform/metrics';
 import { PHASES } from '@flashsale/sale';
 import type { SaleStatus } from './status.ts';
 
-const CONTROLLER = { controller: 'flashsale' } as const;
-
-const { reconciles: total, errors, time: seconds } = controllerRuntime;
 const stock = new Gauge({
   name: 'flashsale_stock',
   help: 'Units of an item by state',
@@ -26,15 +22,6 @@ const clockJumps = new Counter({
   name: 'flashsale_clock_jumps_total',
   help: "Jumps of the operator's clock by more than 2 s",
 });
-
-export type PassResult = 'success' | 'requeue_after' | 'error';
-
-export function countPass(result: PassResult, ms: number): void {
-  total.inc({ ...CONTROLLER, result });
-  // Made at the first pass, so that a rate over it has a beginning.
-  errors.inc(CONTROLLER, result === 'error' ? 1 : 0);
-  seconds.observe(CONTROLLER, ms / 1000);
-}
 
 export function showSale(sale: string, { phase, items }: SaleStatus): void {
   for (const each of PHASES) phases.set({ sale, phase: each }, each === phase ? 1 : 0);

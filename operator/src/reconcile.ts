@@ -5,10 +5,11 @@ import { accept } from './accept.ts';
 import { gatherFacts, rejectedConditions, writeFacts } from './facts.ts';
 import { setGate } from './gate.ts';
 import { showSale } from './metrics.ts';
+import { isAsBefore, longestRest, nextPass, PROOFS, SOON_MS } from './pace.ts';
 import { prove } from './proof.ts';
 import type { SaleResource } from './resources.ts';
 import { scaleTargets, type ScaleMode } from './scale.ts';
-import { textOf, type OperatorDeps, type SaleMemory, type Scope } from './scope.ts';
+import { textOf, type OperatorDeps, type PassDeps, type SaleMemory, type Scope } from './scope.ts';
 import { withSummary, type SaleStatus } from './status.ts';
 import {
   adoptEpoch,
@@ -22,13 +23,6 @@ import {
   watchStock,
 } from './stock.ts';
 import { remove, tell } from './tell.ts';
-
-/** When to look again, in ms. */
-const SOON_MS = 0;
-const ACTIVE_MS = 500;
-const IDLE_MS = 2_000;
-/** A proof that does not hold is taken again this often: something may have been late. */
-const PROOFS = 5;
 
 /** What the workloads of a sale should be doing, by phase. */
 const SCALE_MODE: Readonly<Record<Phase, ScaleMode | undefined>> = {
@@ -49,12 +43,12 @@ const SCALE_MODE: Readonly<Record<Phase, ScaleMode | undefined>> = {
 export async function reconcile(
   resource: SaleResource,
   memory: SaleMemory,
-  deps: OperatorDeps,
+  deps: PassDeps,
   refusal?: SaleProblem,
 ): Promise<number | undefined> {
   const { status, sale, problems } = accept(resource);
   const unusable = refusal ?? (sale ? undefined : problems[0]);
-  if (!sale || unusable) return reject(resource, status, unusable, deps);
+  if (!sale || unusable) return reject(resource, memory, status, unusable, deps);
   const scope = newScope({ resource, memory, status, sale, problems });
   try {
     scope.now = await deps.clock.read('redis', () => deps.store.time());
@@ -66,7 +60,7 @@ export async function reconcile(
       return undefined;
     }
     await save(scope, deps);
-    return decision.phase === status.phase ? pause(scope) : SOON_MS;
+    return decision.phase === status.phase ? pause(scope, deps) : SOON_MS;
   } catch (error) {
     // A pass that was cut short by the drain has not failed.
     if (!deps.stopping.aborted) {
@@ -81,14 +75,11 @@ function newScope(given: Pick<Scope, 'resource' | 'memory' | 'status' | 'sale' |
   return { ...given, barred: undefined, now: 0, inspection: undefined, totals: undefined, trouble: [] };
 }
 
-/** Until the next look, and no longer than until the clock may ask for a move. */
-function pause({ sale, status, now }: Scope): number {
-  const usual = status.phase === 'Scheduled' || isFinal(status.phase) ? IDLE_MS : ACTIVE_MS;
-  const instants = [sale.opensAt - sale.warm.leadTimeMs, sale.opensAt, sale.closesAt].map((at) => at - now);
-  return Math.min(usual, ...instants.filter((ms) => ms > 0));
+function pause({ memory, ...scope }: Scope, { timers }: OperatorDeps): number {
+  return nextPass({ ...scope, failedProofs: memory.failedProofs }, timers.random());
 }
 
-async function step(scope: Scope, deps: OperatorDeps): Promise<PhaseDecision> {
+async function step(scope: Scope, deps: PassDeps): Promise<PhaseDecision> {
   const from = scope.status.phase;
   await keepPromises(scope, deps);
   const facts = await gatherFacts(scope, deps);
@@ -109,7 +100,7 @@ interface Decided {
 }
 
 /** The domain's decision. Two of them are looked at once more, since they cannot be taken back. */
-async function decide(scope: Scope, facts: SaleFacts, deps: OperatorDeps): Promise<Decided> {
+async function decide(scope: Scope, facts: SaleFacts, deps: PassDeps): Promise<Decided> {
   // An invalid edit does not stop a sale: the spec accepted before runs on. A barred sale never starts.
   const ask = (given: SaleFacts): Decided => {
     return { decision: nextPhase({ ...given, problems: scope.barred ? [scope.barred] : [] }, scope.now), facts: given };
@@ -130,7 +121,7 @@ async function decide(scope: Scope, facts: SaleFacts, deps: OperatorDeps): Promi
 }
 
 /** What must be so in the phase the sale is in; each part looks first and does nothing where it already is. */
-async function keepPromises(scope: Scope, deps: OperatorDeps): Promise<void> {
+async function keepPromises(scope: Scope, deps: PassDeps): Promise<void> {
   const { phase } = scope.status;
   if (phase === 'Scheduled' || phase === 'Warming' || phase === 'Armed') await prepare(scope, deps);
   if (phase === 'Open' || phase === 'Draining') {
@@ -143,7 +134,7 @@ async function keepPromises(scope: Scope, deps: OperatorDeps): Promise<void> {
 }
 
 /** Before the opening. A status that was lost starts again from here; stock that has sold is settled, not forgotten. */
-async function prepare(scope: Scope, deps: OperatorDeps): Promise<void> {
+async function prepare(scope: Scope, deps: PassDeps): Promise<void> {
   const { phase } = scope.status;
   if (phase === 'Scheduled' || scope.status.epoch === 0 || scope.resource.deleting) {
     scope.inspection = await deps.store.inspect(scope.sale);
@@ -156,7 +147,7 @@ async function prepare(scope: Scope, deps: OperatorDeps): Promise<void> {
   await repair(scope, deps, (changed) => save(changed, deps));
 }
 
-async function keepStock(scope: Scope, deps: OperatorDeps): Promise<void> {
+async function keepStock(scope: Scope, deps: PassDeps): Promise<void> {
   await ensureAllocated(scope, deps);
   await ensureStock(scope, deps, (changed) => save(changed, deps));
   noticeLowered(scope);
@@ -174,11 +165,8 @@ async function scale(scope: Scope, deps: OperatorDeps): Promise<void> {
   scope.status = { ...status, scale: unread ? targets.map((target) => ({ ...target, ready: 0 })) : targets };
 }
 
-const isAsBefore = ({ missing, desired, before }: SaleStatus['scale'][number]): boolean =>
-  missing === true || desired === before;
-
 /** A closed sale keeps its stock for whoever takes the proof again; the proof is taken here once, until it holds. */
-async function finish(scope: Scope, deps: OperatorDeps): Promise<void> {
+async function finish(scope: Scope, deps: PassDeps): Promise<void> {
   const { memory, resource, sale } = scope;
   if (resource.deleting) return;
   scope.inspection = await deps.store.inspect(sale);
@@ -202,9 +190,10 @@ function noteTrouble({ memory, sale, trouble }: Scope, { note }: OperatorDeps): 
 /** A resource that is no sale has nothing but its status. */
 async function reject(
   resource: SaleResource,
+  memory: SaleMemory,
   status: SaleStatus,
   problem: SaleProblem = { field: '', message: 'the document was not accepted' },
-  { resources }: OperatorDeps,
+  { resources, timers }: OperatorDeps,
 ): Promise<number | undefined> {
   if (resource.deleting) {
     await resources.remove(resource);
@@ -215,14 +204,16 @@ async function reject(
   const message = conditions.find(({ type }) => type === 'Accepted')?.message ?? '';
   const { accepted: _never, ...rest } = status;
   const next = { ...rest, message, conditions };
-  if (!isDeepStrictEqual(next, resource.status)) await resources.writeStatus(resource, next);
-  return IDLE_MS;
+  if (!isDeepStrictEqual(next, memory.status)) await resources.writeStatus(resource, next);
+  memory.status = next;
+  return longestRest(timers.random());
 }
 
 async function save(scope: Scope, { resources }: OperatorDeps): Promise<void> {
-  const { resource, sale } = scope;
+  const { resource, sale, memory } = scope;
   const status = withSummary(scope.status, sale);
   showSale(sale.name, status);
   // The API server gives the members back in another order.
-  if (!isDeepStrictEqual(status, resource.status)) await resources.writeStatus(resource, status);
+  if (!isDeepStrictEqual(status, memory.status)) await resources.writeStatus(resource, status);
+  memory.status = status;
 }

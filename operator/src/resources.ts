@@ -1,13 +1,24 @@
 /** Where FlashSale resources live. Here: documents in a folder, edited through `flashsale apply`; `kube/` has another. */
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { watch } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newStatus, type SaleStatus } from './status.ts';
 
-/** One resource as it is stored: the text its owner wrote, and the status we wrote. */
-export interface SaleResource {
+export interface ResourceName {
   readonly namespace: string;
   readonly name: string;
+}
+
+/** The key of a resource in queues and maps. */
+export const keyOf = ({ namespace, name }: ResourceName): string => `${namespace}/${name}`;
+
+export function nameOf(key: string): ResourceName {
+  const slash = key.indexOf('/');
+  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+}
+
+/** One resource as it is stored: the text its owner wrote, and the status we wrote. */
+export interface SaleResource extends ResourceName {
   readonly text: string;
   /** Undefined where no status was written yet. */
   readonly status: SaleStatus | undefined;
@@ -18,13 +29,11 @@ export interface SaleResource {
 }
 
 export interface SaleResources {
-  /** Never gives an older status of a resource than was written through this port. */
   list(): Promise<SaleResource[]>;
-  /**
-   * Calls `onChange` soon after a resource was applied or deleted, and says which one where that is known. Returns the
-   * stop.
-   */
-  watch(onChange: (changed?: Pick<SaleResource, 'namespace' | 'name'>) => void): () => void;
+  /** Undefined where there is none. Never gives an older status than was written through this port; nor does `list`. */
+  get(name: ResourceName): Promise<SaleResource | undefined>;
+  /** Calls `onChange` soon after a resource was applied or deleted, each time. Returns the stop. */
+  watch(onChange: (changed: ResourceName) => void): () => void;
   /** Before anything is done for a sale: from now on its resource stays, with `deleting`, until `remove`. */
   claim(resource: SaleResource): Promise<void>;
   writeStatus(resource: SaleResource, status: SaleStatus): Promise<void>;
@@ -32,59 +41,59 @@ export interface SaleResources {
   remove(resource: SaleResource): Promise<void>;
 }
 
+/** How often the folder is compared with what was seen of it, in ms: events of a file system may be lost. */
+const COMPARE_MS = 5_000;
+
 /**
  * Resources in `folder`: `<namespace>/<name>.yaml`, beside it `<name>.status.json` and, to delete it, `<name>.deleted`.
- * A file that cannot be read keeps only its own sale from being listed; `onUnreadable` hears of it at each listing.
+ * A file that cannot be read keeps only its own sale from being listed; `onUnreadable` hears of it at each reading.
  */
 export function resourceFolder(
   folder: string,
   onUnreadable: (path: string, error: unknown) => void = () => undefined,
 ): SaleResources {
-  const file = (resource: { namespace: string; name: string }, ending: string): string =>
-    join(folder, resource.namespace, `${resource.name}${ending}`);
+  const file = ({ namespace, name }: ResourceName, ending: string): string =>
+    join(folder, namespace, `${name}${ending}`);
 
-  async function read(namespace: string, name: string, deleting: boolean): Promise<SaleResource[]> {
-    const path = file({ namespace, name }, '.yaml');
+  async function get(name: ResourceName): Promise<SaleResource | undefined> {
+    const [path, mark] = [file(name, '.yaml'), file(name, '.deleted')];
     try {
+      // The mark first: it is the last to go.
+      const deleting = (await statOf(mark)) !== undefined;
       const text = await readFile(path, 'utf8');
-      const status = await readStatus(file({ namespace, name }, '.status.json'), onUnreadable);
-      return [{ namespace, name, text, status, deleting }];
+      const status = await readStatus(file(name, '.status.json'), onUnreadable);
+      return { namespace: name.namespace, name: name.name, text, status, deleting };
     } catch (error) {
-      // Taken away since the folder was listed.
       if (!isMissing(error)) onUnreadable(path, error);
-      return [];
+      // A crash while a resource was removed may leave its mark: it must not delete the next one of that name.
+      else await rm(mark, { force: true });
+      return undefined;
     }
-  }
-
-  async function readNamespace(namespace: string): Promise<SaleResource[]> {
-    const files = new Set(await readdir(join(folder, namespace)));
-    const found: SaleResource[] = [];
-    for (const name of namesOf(files, '.yaml'))
-      found.push(...(await read(namespace, name, files.has(`${name}.deleted`))));
-    // A crash while a resource was removed may leave its mark: it must not delete the next one of that name.
-    for (const name of namesOf(files, '.deleted')) {
-      if (!files.has(`${name}.yaml`)) await rm(file({ namespace, name }, '.deleted'), { force: true });
-    }
-    return found;
   }
 
   return {
+    get,
     async list() {
-      await mkdir(folder, { recursive: true });
       const found: SaleResource[] = [];
-      for (const entry of await readdir(folder, { withFileTypes: true })) {
-        if (entry.isDirectory()) found.push(...(await readNamespace(entry.name)));
+      for (const name of await namesIn(folder)) {
+        const resource = await get(name);
+        if (resource) found.push(resource);
       }
       return found;
     },
     watch(onChange) {
-      const watcher = watch(folder, { recursive: true }, (_event, changed) => {
+      const watcher = watch(folder, { recursive: true }, (_event, path) => {
+        const [, namespace, name] = /^([^/]+)\/([^/]+)\.(?:yaml|deleted)$/.exec(path ?? '') ?? [];
         // Our own status writes are no change of a resource.
-        if (changed === null || !/\.status\.json/.test(changed)) onChange();
+        if (namespace !== undefined && name !== undefined) onChange({ namespace, name });
       });
-      // A lost watch is made good by the periodic reconcile.
+      // What is lost with it, the comparison finds.
       watcher.on('error', () => watcher.close());
-      return () => watcher.close();
+      const comparison = new Comparison(folder, onChange);
+      return () => {
+        watcher.close();
+        comparison.stop();
+      };
     },
     // A document is marked for its deletion, and stays.
     claim: () => Promise.resolve(),
@@ -101,11 +110,75 @@ export function resourceFolder(
   };
 }
 
-const namesOf = (files: ReadonlySet<string>, ending: string): string[] =>
-  [...files]
-    .filter((name) => name.endsWith(ending))
-    .map((name) => name.slice(0, -ending.length))
-    .sort();
+/** Whatever has a document or a mark. */
+async function namesIn(folder: string): Promise<ResourceName[]> {
+  await mkdir(folder, { recursive: true });
+  const namespaces = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+  const found = namespaces.map(async ({ name: namespace }) => {
+    const files = await readdir(join(folder, namespace));
+    const names = files.flatMap((file) => /^(.+)\.(?:yaml|deleted)$/.exec(file)?.[1] ?? []);
+    return [...new Set(names)].sort().map((name) => ({ namespace, name }));
+  });
+  return (await Promise.all(found)).flat();
+}
+
+/** What changes with each change of a document, by key. */
+async function stampsIn(folder: string): Promise<Map<string, string>> {
+  const stamps = new Map<string, string>();
+  for (const resource of await namesIn(folder)) {
+    const path = join(folder, keyOf(resource));
+    const [document, mark] = await Promise.all([statOf(`${path}.yaml`), statOf(`${path}.deleted`)]);
+    stamps.set(keyOf(resource), [document?.ino, document?.mtimeMs, document?.size, mark !== undefined].join(' '));
+  }
+  return stamps;
+}
+
+/** Tells of what differs from one look to the next. */
+class Comparison {
+  readonly #folder: string;
+  readonly #onChange: (changed: ResourceName) => void;
+  #seen: ReadonlyMap<string, string> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(folder: string, onChange: (changed: ResourceName) => void) {
+    this.#folder = folder;
+    this.#onChange = onChange;
+    this.#look();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #look(): void {
+    void this.#compare()
+      // The folder may be away for a while; the passes say so.
+      .catch(() => undefined)
+      .then(() => {
+        if (!this.#stopped) this.#timer = setTimeout(() => this.#look(), COMPARE_MS);
+      });
+  }
+
+  async #compare(): Promise<void> {
+    const now = await stampsIn(this.#folder);
+    const before = this.#seen;
+    this.#seen = now;
+    if (!before || this.#stopped) return;
+    const keys = new Set([...before.keys(), ...now.keys()]);
+    for (const key of keys) if (before.get(key) !== now.get(key)) this.#onChange(nameOf(key));
+  }
+}
+
+async function statOf(path: string) {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 

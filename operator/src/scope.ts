@@ -10,10 +10,12 @@ import type {
   Signals,
   Workloads,
 } from '@flashsale/sale';
+import type { Clock } from '@flashsale/kube/clock';
 import type { ClockWatch } from './clock-watch.ts';
 import type { Demands } from './demands.ts';
 import { DrainWatch } from './drained.ts';
 import type { KnownSales } from './known-sales.ts';
+import type { Registry } from './registry.ts';
 import type { SaleResource, SaleResources } from './resources.ts';
 import type { SaleStatus } from './status.ts';
 
@@ -27,16 +29,23 @@ export interface OperatorDeps {
   readonly demands: Demands;
   readonly known: KnownSales;
   readonly clock: ClockWatch;
+  /** What passes are put off by. */
+  readonly timers: Clock;
   /** Aborts when the process drains: passes under way end soon, and none begins. */
   readonly stopping: AbortSignal;
   /** One line for people; `fields` for machines. */
   readonly note: (fields: Record<string, unknown>, message: string) => void;
 }
 
+/** What a pass works with. */
+export interface PassDeps extends OperatorDeps {
+  readonly registry: Registry;
+}
+
 /** What the operator remembers of a sale between passes. Losing it costs time, never exactness. */
 export interface SaleMemory {
-  /** JSON of what was last published, to publish only changes. */
-  published: string;
+  /** The status as it was last read or written. */
+  status: SaleStatus | undefined;
   /** JSON of the stock last broadcast. */
   broadcast: string;
   /** Targets that have wanted fewer replicas since (Unix ms). */
@@ -59,7 +68,7 @@ export interface SaleMemory {
 }
 
 export const newMemory = (): SaleMemory => ({
-  published: '',
+  status: undefined,
   broadcast: '',
   scaleDownSince: new Map(),
   behind: 0,

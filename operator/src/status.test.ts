@@ -26,7 +26,7 @@ test('what is on sale is known before anything was warmed', () => {
 
 test('words that are too long for the API server are cut, so that the rest is written', () => {
   const message = 'x'.repeat(40_000);
-  const finding = { type: 'Armed', status: 'False', reason: 'Failed', message, observedGeneration: 1 } as const;
-  const status = withSummary({ ...newStatus, message, conditions: withCondition([], finding, 0) }, sale);
+  const finding = { type: 'Armed', status: 'False', reason: 'Failed', message } as const;
+  const status = withSummary({ ...newStatus, message, conditions: withCondition([], finding, 1, 0) }, sale);
   assert.equal(statusSchema.safeParse(status).success, true);
 });

@@ -1,4 +1,5 @@
 /** The status of a FlashSale, as its readers see it (contract: phase, conditions, items, scale, proof): schema and type. */
+import { setCondition, type Finding } from '@flashsale/kube/conditions';
 import { PHASES, SALE_LIMITS, type Sale } from '@flashsale/sale';
 import { z } from 'zod';
 
@@ -144,14 +145,12 @@ export function withSummary(status: SaleStatus, sale: Sale): SaleStatus {
   return { ...status, summary, message: status.message.slice(0, MOST_MESSAGE) };
 }
 
-/** Sets a condition; its transition time moves only with its status. */
+/** Sets a condition; a message that is too long is cut. `now` is Unix ms. */
 export function withCondition(
   conditions: readonly StatusCondition[],
-  next: Omit<StatusCondition, 'lastTransitionTime'>,
+  { message, ...finding }: Finding,
+  generation: number,
   now: number,
-): StatusCondition[] {
-  const old = conditions.find((condition) => condition.type === next.type);
-  const lastTransitionTime = old?.status === next.status ? old.lastTransitionTime : new Date(now).toISOString();
-  const set = { ...next, message: next.message.slice(0, MOST_MESSAGE), lastTransitionTime };
-  return old ? conditions.map((condition) => (condition === old ? set : condition)) : [...conditions, set];
+): readonly StatusCondition[] {
+  return setCondition(conditions, { ...finding, message: message.slice(0, MOST_MESSAGE) }, generation, new Date(now));
 }

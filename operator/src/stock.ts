@@ -2,7 +2,7 @@
 import { SaleError, type Hold, type Sale, type SaleItem, type SaleProblem, type StockLevel } from '@flashsale/sale';
 import { setGate } from './gate.ts';
 import { holdsFromRecords } from './rebuild.ts';
-import type { OperatorDeps, Scope } from './scope.ts';
+import type { OperatorDeps, PassDeps, Scope } from './scope.ts';
 import { settleFromLedger } from './settle.ts';
 
 /** Passes in a row that something must look wrong before it is repaired: counters of several shards are not read at one instant. */
@@ -55,7 +55,7 @@ async function lowerAllocation(scope: Scope, { ledger }: OperatorDeps): Promise<
 }
 
 /** Loads the stock of a sale that was never warm, or rebuilds what Redis lost. `save` writes the epoch before it is used. */
-export async function ensureStock(scope: Scope, deps: OperatorDeps, save: SaveStatus): Promise<void> {
+export async function ensureStock(scope: Scope, deps: PassDeps, save: SaveStatus): Promise<void> {
   scope.inspection = await deps.store.inspect(scope.sale);
   adoptEpoch(scope);
   const { epoch } = scope.status;
@@ -87,9 +87,10 @@ async function warmFirst(scope: Scope, { store, note }: OperatorDeps, save: Save
 }
 
 /** Rebuilds stock from ledger and log under the next epoch. The gate stays shut until this pass sets it. */
-export async function rebuild(scope: Scope, deps: OperatorDeps, save: SaveStatus): Promise<void> {
+export async function rebuild(scope: Scope, deps: PassDeps, save: SaveStatus): Promise<void> {
   const started = performance.now();
   await shutWhatIsLeft(scope, deps);
+  await deps.registry.restore();
   const waiting = (await deps.store.peekOutbox(scope.sale)).flatMap(({ events }) => events);
   const { holds, epoch: logged } = await holdsFromRecords(scope.sale, deps, scope.now, waiting);
   const epoch = Math.max(scope.status.epoch, logged, scope.inspection?.epoch ?? 0) + 1;
@@ -148,7 +149,7 @@ export function noticeLowered({ sale, inspection, memory }: Scope): void {
 }
 
 /** With the gate shut, and once what was reserved has reached the log, rebuilds: nothing acknowledged is dropped. */
-export async function repair(scope: Scope, deps: OperatorDeps, save: SaveStatus): Promise<void> {
+export async function repair(scope: Scope, deps: PassDeps, save: SaveStatus): Promise<void> {
   const { memory, sale, status } = scope;
   if (memory.repair === undefined) return;
   deps.note({ sale: sale.name, reason: memory.repair }, 'the gate is shut until stock was rebuilt');
@@ -182,7 +183,7 @@ function keepTaken(scope: Scope): void {
  * After the drain: purchases in the log that no ending will come for, since Redis lost them and payments found them too
  * late to charge. They become holds again, and expire as any other. True where there were some.
  */
-export async function reviveLost(scope: Scope, deps: OperatorDeps, save: SaveStatus): Promise<boolean> {
+export async function reviveLost(scope: Scope, deps: PassDeps, save: SaveStatus): Promise<boolean> {
   if (scope.memory.allEnded) return false;
   const { holds } = await holdsFromRecords(scope.sale, deps, scope.now);
   scope.memory.allEnded = !holds.some(isOpen);

@@ -2,20 +2,15 @@
 import type { BroadcastMessage, PublishedSale } from '@flashsale/sale';
 import { forgetSale } from './metrics.ts';
 import { scaleTargets } from './scale.ts';
-import { textOf, type OperatorDeps, type Scope } from './scope.ts';
+import { textOf, type OperatorDeps, type PassDeps, type Scope } from './scope.ts';
 
 /** Tells the services of the sale where something changed, and everyone of phase and stock. */
-export async function tell(scope: Scope, deps: OperatorDeps, moved: boolean): Promise<void> {
+export async function tell(scope: Scope, deps: PassDeps, moved: boolean): Promise<void> {
   const { sale, status, memory, now, inspection, barred } = scope;
   // Its name belongs to the sale that sold under it.
   if (barred) return;
   const published: PublishedSale = { ...sale, epoch: status.epoch, phase: status.phase };
-  const text = JSON.stringify(published);
-  if (text !== memory.published) {
-    await makeKnown(scope, deps);
-    await deps.store.publish(published);
-    memory.published = text;
-  }
+  await deps.registry.publish(published, () => makeKnown(scope, deps));
   if (moved) await broadcast(deps, { type: 'phase', sale: sale.name, phase: status.phase, at: now });
   if (!inspection) return;
   const items = [...inspection.items].map(([sku, { free, held, sold }]) => ({ sku, free, held, sold }));
@@ -46,13 +41,13 @@ async function broadcast({ signals, note }: OperatorDeps, message: BroadcastMess
 }
 
 /** Takes a sale that has ended away from everywhere, its resource last: a crash in between begins again. */
-export async function remove(scope: Scope, deps: OperatorDeps): Promise<void> {
+export async function remove(scope: Scope, deps: PassDeps): Promise<void> {
   const { resource, sale, status, memory, now, barred } = scope;
   const context = { sale, since: memory.scaleDownSince, now };
   const { trouble } = await scaleTargets(sale.scale, 'before', status.scale, deps, context);
   for (const text of trouble) deps.note({ sale: sale.name }, text);
   if (!barred) {
-    await deps.store.unpublish(sale.name);
+    await deps.registry.unpublish(sale.name);
     await deps.store.purge(sale);
   }
   await deps.resources.remove(resource);

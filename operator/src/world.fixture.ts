@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemClock, type Clock } from '@flashsale/kube/clock';
 import { createLogger } from '@flashsale/platform/log';
 import { connectRedis, createSaleStore, createSignals, type RedisConnection } from '@flashsale/platform/redis';
 import {
@@ -40,6 +41,9 @@ export interface SpecChange {
 
 type Allocation = Map<string, { allocated: number; sold: number }>;
 type Server = 'ledger' | 'log' | 'workloads' | 'redis';
+
+/** Puts nothing off but for ever: passes begin when a test asks for them. */
+const byHand: Clock = { ...systemClock, after: () => () => undefined };
 
 export interface Operator {
   readonly runner: Runner;
@@ -109,7 +113,7 @@ export class World {
 
   // ---- the operator
 
-  /** `wrap` may put faults between the operator and its ports. */
+  /** `wrap` may put faults between the operator and its ports, or let it pass by itself: `timers` of the system. */
   operator(wrap: (deps: OperatorDeps) => OperatorDeps = (deps) => deps): Operator {
     const stopping = new AbortController();
     const notes: { fields: Record<string, unknown>; message: string }[] = [];
@@ -125,13 +129,15 @@ export class World {
       demands: new Demands(),
       known: new KnownSales({ store, ledger }),
       clock: new ClockWatch(),
+      timers: byHand,
       stopping: stopping.signal,
       note: (fields, message) => notes.push({ fields, message }),
     });
     const runner = createRunner(deps);
+    void runner.start();
     const pass = async (): Promise<void> => {
-      runner.wake();
-      await runner.tick();
+      await runner.sweep();
+      await runner.look();
       await runner.idle();
     };
     return { runner, notes, pass, stopping };

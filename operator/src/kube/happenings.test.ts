@@ -8,8 +8,8 @@ const told = (before: SaleStatus | undefined, after: SaleStatus): string[] =>
   happenings(before, after).map(({ type, reason, note }) => `${type} ${reason}: ${note}`);
 
 function withFinding(status: SaleStatus, type: string, ok: boolean, message: string): SaleStatus {
-  const finding = { type, status: ok ? 'True' : 'False', reason: 'R', message, observedGeneration: 1 } as const;
-  return { ...status, conditions: withCondition(status.conditions, finding, 0) };
+  const finding = { type, status: ok ? 'True' : 'False', reason: 'R', message } as const;
+  return { ...status, conditions: withCondition(status.conditions, finding, 1, 0) };
 }
 
 test('phases are told once, an abort as a warning', () => {

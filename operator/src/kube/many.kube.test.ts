@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { freePort, startKube, startRedis, testFolder } from '@flashsale/local/testing';
+import { systemClock } from '@flashsale/kube/clock';
 import { openCluster } from '../api/cluster.fixture.ts';
 import { itemOf, World } from '../world.fixture.ts';
 import type { FlashSaleObject } from './resources.ts';
-import { Sales, startOperator, type KubeOperator } from './world.fixture.ts';
+import { Sales, startOperator } from './world.fixture.ts';
 
 const SALES = 25;
 const BOUGHT = 2;
@@ -20,14 +21,6 @@ function assertEnded({ metadata, status }: FlashSaleObject, stock: number): void
   const { proof, epoch, observedGeneration } = status ?? {};
   const found = [proof?.problems, proof?.sold, proof?.stock, epoch, observedGeneration];
   assert.deepEqual(found, [[], BOUGHT, stock, 1, metadata.generation], metadata.name);
-}
-
-/** Passes all the time, as the process does, until it is aborted. */
-async function ticking({ runner }: KubeOperator, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    await runner.tick();
-    await pause(NAP_MS);
-  }
 }
 
 test('25 sales end as their owners asked while the API server dies twice', { timeout: 180_000 }, async (t) => {
@@ -44,21 +37,18 @@ test('25 sales end as their owners asked while the API server dies twice', { tim
   cleanup.defer(() => world.stop());
   const cluster = await openCluster(kube.kubeconfig);
   const sales = new Sales(cluster.client, cluster.namespace);
-  const operator = await startOperator(world, cluster.config, cluster.namespace);
+  const operator = await startOperator(world, cluster.config, cluster.namespace, (deps) => ({
+    ...deps,
+    timers: systemClock,
+  }));
   cleanup.defer(() => operator.stop());
+  await operator.run();
 
   const names = Array.from({ length: SALES }, (_, n) => `many-${n}`);
   const doomed = names.filter((_, n) => n % 5 === 0);
   const raised = names.filter((_, n) => n % 5 === 1);
   const opensAt = Date.now() + OPEN_AFTER_MS;
   await Promise.all(names.map((name) => sales.apply(name, { opensAt, closesAt: opensAt + OPEN_MS })));
-  const passes = new AbortController();
-  const ticks = ticking(operator, passes.signal);
-  cleanup.defer(async () => {
-    passes.abort();
-    await ticks;
-  });
-
   const restart = async (): Promise<void> => {
     await kube.kill();
     await kube.stop();

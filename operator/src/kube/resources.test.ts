@@ -209,7 +209,7 @@ test('who watches hears of its owner’s changes alone', async () => {
   server.create();
   const resources = server.start();
   const heard: string[] = [];
-  const unwatch = resources.watch((changed) => void heard.push(`${changed?.namespace ?? ''}/${changed?.name ?? ''}`));
+  const unwatch = resources.watch((changed) => void heard.push(`${changed.namespace}/${changed.name}`));
   const resource = await one(resources);
   await resources.claim(resource);
   await resources.writeStatus(resource, newStatus);

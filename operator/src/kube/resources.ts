@@ -5,7 +5,7 @@ import { addFinalizer, hasFinalizer, removeFinalizer } from '@flashsale/kube/fin
 import { compareVersions, keyOf, versionOf, type KubeObject, type Resource } from '@flashsale/kube/object';
 import type { ResourceApi } from '@flashsale/kube/ports';
 import type { Reflector } from '@flashsale/kube/reflector';
-import type { SaleResource, SaleResources } from '../resources.ts';
+import type { ResourceName, SaleResource, SaleResources } from '../resources.ts';
 import { newStatus, type SaleStatus } from '../status.ts';
 import { happenings } from './happenings.ts';
 
@@ -38,7 +38,7 @@ export function kubeResources(options: KubeResourcesOptions): SaleResources {
 
 class KubeResources implements SaleResources {
   readonly #options: KubeResourcesOptions;
-  readonly #listeners = new Set<(changed: { readonly namespace: string; readonly name: string }) => void>();
+  readonly #listeners = new Set<(changed: ResourceName) => void>();
   /** What the server answered to our own writes, by key, until the cache has come as far. */
   readonly #ahead = new Map<string, FlashSaleObject>();
   /** Made once of each object, since passes are many and changes few. */
@@ -66,12 +66,18 @@ class KubeResources implements SaleResources {
     const { store } = this.#options.cache;
     for (const key of this.#ahead.keys()) if (!store.get(key)) this.#ahead.delete(key);
     const newest = [...store.values()].map((cached) => this.#newest(cached));
-    // Nothing was done for one that is deleted without our finalizer, or all was undone.
-    const ours = newest.filter((object) => !isDeleting(object) || hasFinalizer(object, FINALIZER));
-    return Promise.resolve(ours.map((object) => this.#read(object)));
+    return Promise.resolve(newest.filter(isOurs).map((object) => this.#read(object)));
   }
 
-  watch(onChange: (changed: { readonly namespace: string; readonly name: string }) => void): () => void {
+  get({ namespace, name }: ResourceName): Promise<SaleResource | undefined> {
+    const key = keyOf({ metadata: { namespace, name } });
+    const cached = this.#options.cache.store.get(key);
+    if (!cached) this.#ahead.delete(key);
+    const newest = cached && this.#newest(cached);
+    return Promise.resolve(newest && isOurs(newest) ? this.#read(newest) : undefined);
+  }
+
+  watch(onChange: (changed: ResourceName) => void): () => void {
     this.#listeners.add(onChange);
     return () => this.#listeners.delete(onChange);
   }
@@ -168,6 +174,11 @@ function isNewer(one: FlashSaleObject, other: FlashSaleObject): boolean {
 }
 
 const isDeleting = ({ metadata }: FlashSaleObject): boolean => metadata.deletionTimestamp !== undefined;
+
+/** Nothing was done for one that is deleted without our finalizer, or all was undone. */
+function isOurs(object: FlashSaleObject): boolean {
+  return !isDeleting(object) || hasFinalizer(object, FINALIZER);
+}
 
 /** Not one of ours: status and finalizer are written by the operator itself. */
 function isOwnersChange(object: FlashSaleObject, old: FlashSaleObject): boolean {

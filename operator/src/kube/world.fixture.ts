@@ -6,6 +6,7 @@ import type { KubeObject, Resource } from '@flashsale/kube/object';
 import type { ResourceApi } from '@flashsale/kube/ports';
 import { Reflector } from '@flashsale/kube/reflector';
 import { createLogger } from '@flashsale/platform/log';
+import { loop } from '@flashsale/platform/run';
 import type { Cluster } from '../api/cluster.fixture.ts';
 import type { SaleResources } from '../resources.ts';
 import type { OperatorDeps } from '../scope.ts';
@@ -17,11 +18,14 @@ import { AUTOSCALERS, DEPLOYMENTS, kubeWorkloads, type Autoscaler } from './work
 
 const UNTIL_MS = 30_000;
 const NAP_MS = 20;
+const LOOK_MS = 500;
 const log = createLogger('operator-test', 'silent');
 const PODS: Resource = { group: '', version: 'v1', plural: 'pods', kind: 'Pod', namespaced: true };
 
 export interface KubeOperator extends Operator {
   readonly resources: SaleResources;
+  /** Lets it pass by itself, as its process does: for an operator with the system's `timers`. */
+  run(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -44,14 +48,22 @@ export async function startOperator(
   await Promise.all([cache.start(), autoscalers.start()]);
   await Promise.all([cache.synced(), autoscalers.synced()]);
   const operator = world.operator((deps) => wrap({ ...deps, resources, workloads }));
+  const looks = loop('registry', log, LOOK_MS, () => operator.runner.look());
+  let unwatch = (): void => undefined;
+  const run = async (): Promise<void> => {
+    unwatch = resources.watch((changed) => operator.runner.wake(changed));
+    await looks.start?.();
+  };
   const stop = async (): Promise<void> => {
+    unwatch();
     operator.stopping.abort();
-    await operator.runner.idle();
+    await looks.drain?.();
+    await operator.runner.drain();
     await events.drain();
     await Promise.all([events.stop(), cache.stop(), autoscalers.stop()]);
     await client.close();
   };
-  return { ...operator, resources, stop };
+  return { ...operator, resources, run, stop };
 }
 
 /** FlashSales of a namespace, as their owners see them. */

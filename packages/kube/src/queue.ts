@@ -37,7 +37,7 @@ export class WorkQueue {
   readonly #takers: ((key: string | undefined) => void)[] = [];
   readonly #unmeasure: () => void;
   #closed = false;
-  #idle: (() => void)[] = [];
+  #idlers: (() => void)[] = [];
 
   constructor(options: QueueOptions) {
     const { name, clock = systemClock } = options;
@@ -115,7 +115,12 @@ export class WorkQueue {
     this.#processing.delete(key);
     metrics.workDuration.observe({ name: this.name }, this.#secondsSince(began));
     if (this.#dirty.has(key)) this.#push(key);
-    else if (this.#closed) this.#endIfIdle();
+    else this.#settle();
+  }
+
+  /** Resolves when no key is in the queue and none is being worked on; keys that wait for their time do not count. */
+  idle(): Promise<void> {
+    return this.#isIdle() ? Promise.resolve() : new Promise((done) => this.#idlers.push(done));
   }
 
   /**
@@ -131,8 +136,8 @@ export class WorkQueue {
       metrics.depth.set({ name: this.name }, 0);
       this.#dirty.clear();
     }
-    if (this.#queue.size + this.#processing.size > 0) await new Promise<void>((done) => this.#idle.push(done));
-    else this.#endIfIdle();
+    this.#settle();
+    await this.idle();
   }
 
   #push(key: string): void {
@@ -154,10 +159,15 @@ export class WorkQueue {
     metrics.queueDuration.observe({ name: this.name }, this.#secondsSince(addedAt));
   }
 
-  #endIfIdle(): void {
-    if (this.#queue.size + this.#processing.size > 0) return;
+  #isIdle(): boolean {
+    return this.#queue.size + this.#processing.size === 0;
+  }
+
+  #settle(): void {
+    if (!this.#isIdle()) return;
+    for (const idler of this.#idlers.splice(0)) idler();
+    if (!this.#closed) return;
     for (const taker of this.#takers.splice(0)) taker(undefined);
-    for (const idle of this.#idle.splice(0)) idle();
     this.#unmeasure();
   }
 

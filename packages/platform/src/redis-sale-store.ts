@@ -25,7 +25,7 @@ export function createSaleStore(redis: RedisConnection): SaleStore {
 
 type Registry = Pick<
   SaleStore,
-  'publish' | 'unpublish' | 'published' | 'publishedVersion' | 'writeExistence' | 'existence'
+  'publish' | 'unpublish' | 'published' | 'publishedVersion' | 'publishedMark' | 'writeExistence' | 'existence'
 >;
 
 function registryOf(redis: RedisConnection): Registry {
@@ -36,6 +36,8 @@ function registryOf(redis: RedisConnection): Registry {
     await next();
     await publishMessage(redis, { type: 'published', sale }).catch(() => 0);
   };
+  const versionOf = async (): Promise<number> =>
+    Number((await redis.command<string | null>('GET', keys.publishedVersion)) ?? 0);
   return {
     async publish(sale) {
       await redis.command('HSET', keys.published, sale.name, JSON.stringify(sale));
@@ -49,8 +51,14 @@ function registryOf(redis: RedisConnection): Registry {
       const texts = await redis.command<string[]>('HVALS', keys.published);
       return texts.map((text) => JSON.parse(text) as PublishedSale);
     },
-    async publishedVersion() {
-      return Number((await redis.command<string | null>('GET', keys.publishedVersion)) ?? 0);
+    publishedVersion: versionOf,
+    async publishedMark() {
+      const [version, sales, filters] = await Promise.all([
+        versionOf(),
+        redis.command<number>('HLEN', keys.published),
+        redis.command<number>('EXISTS', keys.existence),
+      ]);
+      return { version, sales, existence: filters > 0 };
     },
     async writeExistence(bytes) {
       // As text: replies are read as UTF-8, which the bytes of a filter are not.

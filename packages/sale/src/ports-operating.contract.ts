@@ -105,6 +105,8 @@ export function operating(it: Declare): void {
     await store.publish(sale);
     const published = await store.publishedVersion();
     assert.notEqual(published, version);
+    const mark = await store.publishedMark();
+    assert.ok(mark.version >= published && mark.sales > 0);
     assert.deepEqual(
       (await store.published()).filter((one) => one.name === sale.name),
       [sale],
@@ -124,8 +126,10 @@ export function operating(it: Declare): void {
     await store.writeExistence(filter.bytes);
     assert.notEqual(await store.publishedVersion(), version);
     assert.deepEqual([...((await store.existence()) ?? [])], [...filter.bytes]);
+    assert.equal((await store.publishedMark()).existence, true);
     await under.lose(keys.existence);
     assert.equal(await store.existence(), undefined);
+    assert.equal((await store.publishedMark()).existence, false);
   });
 
   it('removes every key of a sale', async (store, { keysOf }) => {

@@ -119,10 +119,21 @@ export interface SaleStore {
   published(): Promise<PublishedSale[]>;
   /** A counter that changes with each publish, unpublish and new existence filter. */
   publishedVersion(): Promise<number>;
+  /** As `publishedVersion`, with what tells cheaply that a part of the registry was lost. */
+  publishedMark(): Promise<PublishedMark>;
   /** Replaces the existence filter (`Existence.bytes`): every sale and sku that there is or ever was. */
   writeExistence(bytes: Uint8Array): Promise<void>;
   /** Undefined where none was written yet, or Redis lost it: then nothing may be ruled out. */
   existence(): Promise<Uint8Array | undefined>;
+}
+
+/** What the registry looks like from afar. */
+export interface PublishedMark {
+  readonly version: number;
+  /** How many sales are published. */
+  readonly sales: number;
+  /** Whether there is an existence filter. */
+  readonly existence: boolean;
 }
 
 export interface SaleInspection {
