@@ -8,34 +8,34 @@ import type { Sale, SaleProblem } from '@flashsale/sale';
 import { Command } from 'commander';
 import { isMap, parseAllDocuments, parseDocument, type Document } from 'yaml';
 import { UsageError } from '../usage-error.ts';
-import { listResources, resourcesDir, writeResource } from './resource-files.ts';
+import { openSales, type Sales } from './sales.ts';
 
 export function applyCommand(): Command {
   return new Command('apply')
     .description('create or change the FlashSales of a YAML file')
     .requiredOption('-f, --filename <file>', 'the file, or - for standard input')
     .action(async ({ filename }: { filename: string }) => {
-      const dir = await resourcesDir();
-      for (const line of await applyText(dir, await read(filename))) process.stdout.write(`${line}\n`);
+      const sales = await openSales();
+      for (const line of await applyText(sales, await read(filename))) process.stdout.write(`${line}\n`);
     });
 }
 
 /** Applies every document of the text; nothing at all where one of them is refused. Returns a line for each. */
-export async function applyText(dir: string, text: string): Promise<string[]> {
+export async function applyText(sales: Sales, text: string): Promise<string[]> {
   const documents = parseAllDocuments(text).filter((document) => document.contents !== null);
   if (documents.length === 0) throw new UsageError('the file holds no document');
-  const existing = await listResources(dir);
-  const writes = documents.map((document) => plan(document, existing));
-  for (const { sale, text: next, action } of writes) {
-    if (action !== 'unchanged') await writeResource(dir, sale.namespace, sale.name, next);
+  const existing = await sales.list();
+  const lines: string[] = [];
+  for (const { sale, text: next, old } of documents.map((document) => plan(document, existing))) {
+    lines.push(`flashsale.flashsale.dev/${sale.name} ${await sales.write(sale, next, old)}`);
   }
-  return writes.map(({ sale, action }) => `flashsale.flashsale.dev/${sale.name} ${action}`);
+  return lines;
 }
 
 interface Planned {
   readonly sale: Sale;
   readonly text: string;
-  readonly action: 'created' | 'configured' | 'unchanged';
+  readonly old: SaleResource | undefined;
 }
 
 function plan(document: Document, existing: readonly SaleResource[]): Planned {
@@ -45,19 +45,19 @@ function plan(document: Document, existing: readonly SaleResource[]): Planned {
   const created = old === undefined ? undefined : createdAt(old.text);
   document.setIn(['metadata', 'creationTimestamp'], created ?? new Date().toISOString());
   const text = document.toString({ lineWidth: 0 });
-  return { sale, text, action: old === undefined ? 'created' : change(old, sale, text) };
+  if (old !== undefined) checkChange(old, sale, text);
+  return { sale, text, old };
 }
 
 /** Throws UsageError where the document may not take the place of the old one. */
-function change(old: SaleResource, sale: Sale, text: string): 'configured' | 'unchanged' {
+function checkChange(old: SaleResource, sale: Sale, text: string): void {
   if (old.namespace !== sale.namespace) {
     throw new UsageError(`a FlashSale "${sale.name}" is in namespace ${old.namespace}: a name is for one sale only`);
   }
   if (old.deleting) throw new UsageError(`the FlashSale "${sale.name}" is being deleted: apply it after that`);
-  if (old.text === text) return 'unchanged';
+  if (old.text === text) return;
   const { problems } = accept({ ...old, text });
   if (problems.length > 0) throw refusal(sale.name, problems);
-  return 'configured';
 }
 
 function refusal(name: string, problems: readonly SaleProblem[]): UsageError {

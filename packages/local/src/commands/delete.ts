@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { UsageError } from '../usage-error.ts';
-import { askDeletion, findResource, isGone, resourcesDir } from './resource-files.ts';
+import { findSale, openSales } from './sales.ts';
 
 const GONE_MS = 60_000;
 const POLL_MS = 100;
@@ -12,11 +12,11 @@ export function deleteCommand(): Command {
     .description('end a FlashSale and remove it')
     .argument('<name>')
     .action(async (name: string) => {
-      const dir = await resourcesDir();
-      const resource = await findResource(dir, name);
-      await askDeletion(dir, resource);
+      const sales = await openSales();
+      const resource = await findSale(sales, name);
+      await sales.askDeletion(resource);
       const deadline = Date.now() + GONE_MS;
-      while (!isGone(dir, resource)) {
+      while (!(await sales.isGone(resource))) {
         if (Date.now() > deadline) {
           throw new UsageError(
             `"${name}" is marked for deletion, and still there after ${GONE_MS / 1000} s: see logs/operator.log`,

@@ -3,7 +3,7 @@ import type { SaleResource } from '@flashsale/operator/resources';
 import { Command, Option } from 'commander';
 import { parse, stringify } from 'yaml';
 import { z } from '@flashsale/platform/config';
-import { findResource, listResources, resourcesDir } from './resource-files.ts';
+import { findSale, openSales } from './sales.ts';
 
 /** What the table shows of a document; anything else in it stays as it is. */
 const documentSchema = z.looseObject({
@@ -19,8 +19,8 @@ export function getCommand(): Command {
     .argument('[name]', 'one of them; all where absent')
     .addOption(new Option('-o, --output <format>', 'instead of a table').choices(['json', 'yaml']))
     .action(async (name: string | undefined, { output }: { output?: 'json' | 'yaml' }) => {
-      const dir = await resourcesDir();
-      const resources = name === undefined ? await listResources(dir) : [await findResource(dir, name)];
+      const sales = await openSales();
+      const resources = name === undefined ? await sales.list() : [await findSale(sales, name)];
       process.stdout.write(`${render(resources, name !== undefined, output)}\n`);
     });
 }

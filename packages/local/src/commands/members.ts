@@ -6,7 +6,7 @@ import { connectRedis, createSaleStore } from '@flashsale/platform/redis';
 import { Command } from 'commander';
 import { requireRunning } from '../supervisor/running.ts';
 import { UsageError } from '../usage-error.ts';
-import { findResource, resourcesDir } from './resource-files.ts';
+import { findSale, openSales } from './sales.ts';
 
 /** The bitmap of members ends here: 2 MiB a shard. */
 const NUMBERS = 16 * 1024 * 1024;
@@ -21,7 +21,7 @@ export function membersCommand(): Command {
     )
     .action(async (name: string, { filename }: { filename: string }) => {
       const running = await requireRunning();
-      const { status } = await findResource(await resourcesDir(), name);
+      const { status } = await findSale(await openSales(running), name);
       if (!status?.accepted?.membersOnly) throw new UsageError(`the FlashSale "${name}" is not for members only`);
       const numbers = parseNumbers(filename === '-' ? await readAll(process.stdin) : await readFile(filename, 'utf8'));
       const redis = connectRedis(running.redisUrl, createLogger('members', 'warn'));

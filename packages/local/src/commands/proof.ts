@@ -8,7 +8,7 @@ import { Command, Option } from 'commander';
 import { requireRunning, type RunningPlatform } from '../supervisor/running.ts';
 import { UsageError } from '../usage-error.ts';
 import { urlOf } from './crowd.ts';
-import { findResource, resourcesDir } from './resource-files.ts';
+import { findSale, openSales } from './sales.ts';
 
 export function proofCommand(): Command {
   return new Command('proof')
@@ -24,7 +24,7 @@ export function proofCommand(): Command {
 
 /** Takes the proof of a sale of the running platform, with connections of its own. */
 export async function takeProof(name: string, running: RunningPlatform): Promise<Proof> {
-  const { status } = await findResource(await resourcesDir(), name);
+  const { status } = await findSale(await openSales(running), name);
   const sale = status?.accepted;
   if (!sale) throw new UsageError(`the FlashSale "${name}" was not accepted yet: see \`npx flashsale get ${name}\``);
   const log = createLogger('proof', 'warn');

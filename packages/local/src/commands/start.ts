@@ -1,6 +1,6 @@
 /** `flashsale start`, which `npm start` runs: the platform, the sample sale, a crowd, the proof; then it keeps serving. */
 import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command } from 'commander';
 import { parseDocument } from 'yaml';
@@ -9,8 +9,8 @@ import { requireRunning } from '../supervisor/running.ts';
 import { applyText } from './apply.ts';
 import { urlOf } from './crowd.ts';
 import { describeProof, takeProof } from './proof.ts';
-import { listResources } from './resource-files.ts';
 import { describeRush, keptPromise, sendCrowd } from './rush.ts';
+import { openSales } from './sales.ts';
 import { bringUp, withPlatformOptions, type UpOptions } from './up.ts';
 
 const SAMPLE = join(import.meta.dirname, '../../samples/sneaker-drop.yaml');
@@ -27,18 +27,18 @@ export function startCommand(): Command {
     .description('start the platform, run the sample sale with a crowd, print the proof, keep serving')
     .action(async (options: UpOptions) => {
       const up = await bringUp(options);
-      await Promise.race([runSample(resolve(options.data)), up.ended]);
+      await Promise.race([runSample(), up.ended]);
       if (!up.ending.aborted) note('serving until Ctrl-C; watch the sale in a browser, or see `npx flashsale --help`');
       await up.ended;
     });
 }
 
 /** Applies the sample sale under a name that is free, sends the crowd, prints what became of it and the proof. */
-async function runSample(dataDir: string): Promise<void> {
-  const folder = join(dataDir, 'resources');
-  const name = freeName(new Set((await listResources(folder)).map((resource) => resource.name)));
-  for (const line of await applyText(folder, await sampleSale(name, Date.now()))) note(line);
+async function runSample(): Promise<void> {
   const running = await requireRunning();
+  const sales = await openSales(running);
+  const name = freeName(new Set((await sales.list()).map((resource) => resource.name)));
+  for (const line of await applyText(sales, await sampleSale(name, Date.now()))) note(line);
   note(`the sale: ${urlOf(running, 'EDGE_URL')}/sales/${name}`);
   await untilPublished(urlOf(running, 'EDGE_URL'), name);
   const report = await sendCrowd(name, running, { buyers: BUYERS });

@@ -9,7 +9,7 @@ import { createLogger } from '@flashsale/platform/log';
 import type { SaleStore } from '@flashsale/sale';
 import { stringify } from 'yaml';
 import { applyText } from '../commands/apply.ts';
-import { listResources } from '../commands/resource-files.ts';
+import { openSales, type Sales } from '../commands/sales.ts';
 import { takeProof } from '../commands/proof.ts';
 import { sendCrowd } from '../commands/rush.ts';
 import { runningPid } from '../pid.ts';
@@ -107,11 +107,11 @@ export class TestPlatform {
         warm: { leadTime: '10m', shards: 4 },
       },
     };
-    await applyText(this.#resources, stringify(document));
+    await applyText(await this.#sales(), stringify(document));
   }
 
   async status(name: string): Promise<SaleStatus | undefined> {
-    return (await listResources(this.#resources)).find((resource) => resource.name === name)?.status;
+    return (await (await this.#sales()).list()).find((resource) => resource.name === name)?.status;
   }
 
   /** Resolves to the status once it is as asked. */
@@ -141,8 +141,8 @@ export class TestPlatform {
     return runningPid(join(data, 'run', `${name}.pid`)) ?? runningPid(join(data, name, `${name}.pid`));
   }
 
-  get #resources(): string {
-    return join(this.#home, 'data', 'resources');
+  #sales(): Promise<Sales> {
+    return openSales(this.running);
   }
 
   #make(): Platform {

@@ -16,6 +16,8 @@ const schema = z.object({
   redisUrl: z.string(),
   kafkaBrokers: z.string(),
   postgresUrl: z.string(),
+  /** Of its API server, for its administrator; absent where it runs without Kubernetes. */
+  kubeconfig: z.string().optional(),
   startedAt: z.string(),
 });
 export type RunningPlatform = z.infer<typeof schema>;
