@@ -1,13 +1,8 @@
 /** What may be sold of each item: set by the operator, guarded by the schema. */
 import type { LedgerTotals } from '@flashsale/sale';
-import { guardOf } from './ledger.ts';
 import type { PrismaClient } from './generated/prisma/client.ts';
-
-export interface AllocatedItem {
-  readonly sku: string;
-  readonly allocated: number;
-  readonly perBuyer: number;
-}
+import { guardOf } from './ledger.ts';
+import type { AllocatedItem } from './ports.ts';
 
 /** Sets the allocation of a sale's items, all or none. False where one of them has sold more than that already. */
 export async function allocate(db: PrismaClient, sale: string, items: readonly AllocatedItem[]): Promise<boolean> {

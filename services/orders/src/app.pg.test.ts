@@ -12,6 +12,7 @@ import type { LedgerEntry, PurchaseReserved, PurchaseStatus, Sale } from '@flash
 import { createOrdersApp } from './app.ts';
 import { PrismaClient } from './generated/prisma/client.ts';
 import { note, writeChanges } from './ledger.ts';
+import { sqlLedger } from './sql-ledger.ts';
 
 const log = createLogger('orders', 'silent');
 let db: Database<PrismaClient>;
@@ -29,7 +30,7 @@ before(async () => {
     verify: (token: string) => ({ buyer: { id: token }, roles: [], expiresAt: Infinity }),
     warm: () => Promise.resolve(),
   };
-  http = httpPart({ app: createOrdersApp({ db, verifier, log }), port: 0, log });
+  http = httpPart({ app: createOrdersApp({ ledger: sqlLedger(db), verifier, log }), port: 0, log });
   await http.start?.();
   url = `http://127.0.0.1:${http.port}`;
   client = internalClient(url);

@@ -12,22 +12,22 @@ import {
 import type { Logger } from '@flashsale/platform/log';
 import type { TokenVerifier } from '@flashsale/platform/oidc';
 import { decimalAmount, PURCHASE_STATUSES, type PurchaseStatus } from '@flashsale/sale';
-import type { PrismaClient } from './generated/prisma/client.ts';
 import { ledgerRoutes } from './ledger-routes.ts';
-import { ORDERED, purchasesOf, type BuyerPurchase, type Position } from './read.ts';
+import type { BuyerPurchase, LedgerView, Position } from './ports.ts';
+import { ORDERED } from './read.ts';
 
 export interface OrdersAppOptions {
-  readonly db: PrismaClient;
+  readonly ledger: LedgerView;
   readonly verifier: TokenVerifier;
   readonly log: Logger;
 }
 
-export function createOrdersApp({ db, verifier, log }: OrdersAppOptions): Express {
+export function createOrdersApp({ ledger, verifier, log }: OrdersAppOptions): Express {
   const app = createApp(log);
   const signedIn = requireIdentity(verifier);
-  app.get('/api/v1/purchases', signedIn, list(db, 'purchases', PURCHASE_STATUSES));
-  app.get('/api/v1/orders', signedIn, list(db, 'orders', ORDERED));
-  app.use('/internal', ledgerRoutes(db));
+  app.get('/api/v1/purchases', signedIn, list(ledger, 'purchases', PURCHASE_STATUSES));
+  app.get('/api/v1/orders', signedIn, list(ledger, 'orders', ORDERED));
+  app.use('/internal', ledgerRoutes(ledger));
   finishApp(app, log);
   return app;
 }
@@ -49,11 +49,11 @@ const query = z.object({
 });
 
 /** `{<name>: […], next?}`, newest first; `next` is the `after` of the page that follows. */
-function list(db: PrismaClient, name: string, statuses: readonly PurchaseStatus[]): RequestHandler {
+function list(ledger: LedgerView, name: string, statuses: readonly PurchaseStatus[]): RequestHandler {
   return async (req, res) => {
     const { limit, after } = parseInput(query, req.query);
     // One more than asked tells whether there is a next page.
-    const rows = await purchasesOf(db, identityOf(res).buyer.id, statuses, limit + 1, after);
+    const rows = await ledger.purchasesOf(identityOf(res).buyer.id, statuses, limit + 1, after);
     const page = rows.slice(0, limit);
     const last = rows.length > limit ? page.at(-1) : undefined;
     res.setHeader('Cache-Control', 'no-store');

@@ -4,9 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { z } from '@flashsale/platform/config';
 import { parseInput, Router, type Response } from '@flashsale/platform/http';
 import { SaleError } from '@flashsale/sale';
-import { allocate, sales, totals } from './allocate.ts';
-import type { PrismaClient } from './generated/prisma/client.ts';
-import { entries, entry } from './read.ts';
+import type { LedgerView } from './ports.ts';
 
 const allocation = z.object({
   items: z
@@ -22,24 +20,24 @@ const allocation = z.object({
     .refine((items) => new Set(items.map(({ sku }) => sku)).size === items.length, 'each sku once'),
 });
 
-export function ledgerRoutes(db: PrismaClient): Router {
+export function ledgerRoutes(ledger: LedgerView): Router {
   const router = Router();
   router.put('/sales/:sale/allocation', async (req, res) => {
     const { items } = parseInput(allocation, req.body ?? {});
-    if (await allocate(db, req.params.sale, items)) res.status(204).end();
+    if (await ledger.allocate(req.params.sale, items)) res.status(204).end();
     else res.status(409).json({ detail: 'More of an item is sold already than would be allocated.' });
   });
   router.get('/sales/:sale/totals', async (req, res) => {
-    res.json({ items: await totals(db, req.params.sale) });
+    res.json({ items: await ledger.totals(req.params.sale) });
   });
   router.get('/sales/:sale/entries', async (req, res) => {
-    await stream(res, entries(db, req.params.sale));
+    await stream(res, ledger.entries(req.params.sale));
   });
   router.get('/sales', async (_req, res) => {
-    await stream(res, sales(db));
+    await stream(res, ledger.sales());
   });
   router.get('/purchases/:id', async (req, res) => {
-    const found = await entry(db, req.params.id);
+    const found = await ledger.entry(req.params.id);
     if (!found) throw new SaleError('purchase_not_found', 'The ledger has no such purchase.');
     res.json(found);
   });

@@ -1,8 +1,9 @@
-/** The ledger in SQL. One statement a batch, arrays by UNNEST, rows locked in the order of their keys. */
+/** The ledger's transaction in SQL. One statement a batch, arrays by UNNEST, rows locked in the order of their keys. */
 import { violatedConstraint } from '@flashsale/platform/database';
 import type { PurchaseFacts, PurchaseReserved, PurchaseResolved, PurchaseStatus } from '@flashsale/sale';
 import type { Change, Decisions } from './decide.ts';
 import type { PrismaClient } from './generated/prisma/client.ts';
+import { GUARDS, NotAllocated, type Guard } from './ports.ts';
 
 /** Longest a transaction may take, and may wait for a connection, in ms. */
 export const TRANSACTION = { timeout: 10_000, maxWait: 5_000 } as const;
@@ -10,24 +11,10 @@ export const TRANSACTION = { timeout: 10_000, maxWait: 5_000 } as const;
 /** A client, or one inside a transaction. */
 export type Transaction = Pick<PrismaClient, '$queryRaw' | '$executeRaw'>;
 
-/** Nobody has said yet what may be sold of an item: the operator does, when it warms the sale. */
-export class NotAllocated extends Error {
-  constructor(items: readonly string[]) {
-    super(`No allocation for one of ${items.join(', ')}`);
-    this.name = 'NotAllocated';
-  }
-}
-
-/** The guards of the schema, and what a buyer is told where one refuses his purchase. */
-export const GUARDS = {
-  sold_within_allocation: 'sold out',
-  buyer_within_limit: 'you already have as many as one buyer may have',
-} as const;
-
 /** Which guard made a statement fail; undefined where it was something else. */
-export function guardOf(error: unknown): keyof typeof GUARDS | undefined {
+export function guardOf(error: unknown): Guard | undefined {
   const name = violatedConstraint(error);
-  return name === 'sold_within_allocation' || name === 'buyer_within_limit' ? name : undefined;
+  return name !== undefined && name in GUARDS ? (name as Guard) : undefined;
 }
 
 /**

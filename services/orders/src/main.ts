@@ -12,6 +12,7 @@ import { readConfig } from './config.ts';
 import { PrismaClient } from './generated/prisma/client.ts';
 import { inboxPruner } from './prune-inbox.ts';
 import { createRecord } from './record.ts';
+import { sqlLedger } from './sql-ledger.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../prisma/migrations', import.meta.url));
 
@@ -20,13 +21,14 @@ await run('orders', async ({ log, env }) => {
   await ensureDatabase(config.DATABASE_URL);
   await migrate(config.DATABASE_URL, MIGRATIONS, log);
   const db = openDatabase(PrismaClient, config.DATABASE_URL);
+  const ledger = sqlLedger(db);
   const redis = connectRedis(config.REDIS_URL, log);
   const signals = createSignals(redis);
   const kafka = createKafka({ brokers: config.KAFKA_BROKERS, clientId: 'orders', log });
   const producer = kafka.producer();
   const store = createSaleStore(redis);
   const record = createRecord({
-    db,
+    ledger,
     store,
     signals,
     send: (topic, events) => producer.send(topic, events),
@@ -35,6 +37,6 @@ await run('orders', async ({ log, env }) => {
   const handle = putOffUnpublished(store, record);
   const consumer = kafka.consumer({ group: 'orders', topics: [TOPICS.purchases, TOPICS.payments], handle });
   const verifier = createTokenVerifier({ issuer: config.OIDC_ISSUER, audience: config.OIDC_AUDIENCE });
-  const http = httpPart({ app: createOrdersApp({ db, verifier, log }), port: config.PORT, log });
+  const http = httpPart({ app: createOrdersApp({ ledger, verifier, log }), port: config.PORT, log });
   return [db, redis, signals, kafka.ensureTopics(), producer, inboxPruner(db, log), http, consumer];
 });

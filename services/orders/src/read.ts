@@ -1,26 +1,7 @@
 /** Reads the ledger: a buyer's purchases, a sale's entries, one purchase. */
 import type { LedgerEntry, PurchaseStatus } from '@flashsale/sale';
 import type { PrismaClient } from './generated/prisma/client.ts';
-
-/** A purchase as its buyer sees it. */
-export interface BuyerPurchase {
-  readonly id: string;
-  readonly sale: string;
-  readonly sku: string;
-  readonly quantity: number;
-  readonly amountMinor: number;
-  readonly currency: string;
-  readonly status: PurchaseStatus;
-  readonly reservedAt: Date;
-  readonly resolvedAt: Date | null;
-  readonly reason: string | null;
-}
-
-/** The last purchase of the page before: Unix ms of its reservation, and its id. */
-export interface Position {
-  readonly reservedAt: number;
-  readonly id: string;
-}
+import type { BuyerPurchase, Position } from './ports.ts';
 
 /** What counts as an order: it was paid. One whose money went back stays in the list. */
 export const ORDERED: readonly PurchaseStatus[] = ['paid', 'refunded'];

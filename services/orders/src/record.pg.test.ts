@@ -18,9 +18,10 @@ import {
 } from '@flashsale/sale';
 import { allocate, totals } from './allocate.ts';
 import { PrismaClient } from './generated/prisma/client.ts';
-import { NotAllocated } from './ledger.ts';
+import { NotAllocated } from './ports.ts';
 import { entry } from './read.ts';
 import { createRecord } from './record.ts';
+import { sqlLedger } from './sql-ledger.ts';
 
 const log = createLogger('orders', 'silent');
 let db: Database<PrismaClient>;
@@ -42,7 +43,7 @@ async function world(allocated: number, perBuyer = 1, settle: () => ResolveAnswe
   const pushed: BuyerUpdate[] = [];
   const asked: ShardItem[] = [];
   const record = createRecord({
-    db,
+    ledger: sqlLedger(db),
     log,
     store: {
       settle: (at: ShardItem, batch: readonly SettleRequest[]) => {

@@ -12,8 +12,7 @@ import {
   type SaleEvent,
 } from '@flashsale/sale';
 import { decide, inboxId, type Decisions } from './decide.ts';
-import { admit, countSold, GUARDS, guardOf, lockStatuses, note, TRANSACTION, writeChanges } from './ledger.ts';
-import type { OrderPorts } from './ports.ts';
+import { GuardRefused, GUARDS, type OrderPorts } from './ports.ts';
 
 const outcomes = new Counter({
   name: 'flashsale_ledger_decisions_total',
@@ -34,7 +33,7 @@ export function createRecord(ports: OrderPorts): (events: readonly SaleEvent[]) 
     const { sound, failures } = soundEvents(events.filter((event) => event.type !== 'refund'));
     const reserved = sound.filter((event): event is PurchaseReserved => event.type === 'reserved');
     const resolved = sound.filter((event): event is PurchaseResolved => event.type !== 'reserved');
-    if (reserved.length > 0) await note(ports.db, reserved);
+    if (reserved.length > 0) await ports.ledger.note(reserved);
     if (resolved.length === 0) return failures;
 
     const settled = await resolveByShard(
@@ -58,11 +57,10 @@ async function resolve(ports: OrderPorts, events: readonly PurchaseResolved[], s
   try {
     return await book(ports, events, settled, null);
   } catch (error) {
-    const guard = guardOf(error);
-    if (guard === undefined) throw error;
+    if (!(error instanceof GuardRefused)) throw error;
     const [first] = events;
     if (events.length === 1 && first) {
-      if (first.type === 'paid') return await book(ports, events, settled, GUARDS[guard]);
+      if (first.type === 'paid') return await book(ports, events, settled, GUARDS[error.guard]);
       return { confirmed: [], expired: [], refunds: [], failures: [{ event: first, error }] };
     }
     const middle = Math.ceil(events.length / 2);
@@ -84,23 +82,20 @@ async function book(
   barred: string | null,
 ): Promise<Outcome> {
   const ids = [...new Set(events.map(({ id }) => id))];
-  return await ports.db.$transaction(async (tx) => {
-    const fresh = await admit(tx, events.map(inboxId));
-    const statuses = await lockStatuses(tx, ids);
+  return await ports.ledger.transaction(async (tx) => {
+    const fresh = await tx.admit(events.map(inboxId));
+    const statuses = await tx.lockStatuses(ids);
     const unknown = events.filter(({ id }) => !statuses.has(id));
     if (unknown.length > 0) {
-      await note(tx, unknown);
-      const noted = await lockStatuses(
-        tx,
-        unknown.map(({ id }) => id),
-      );
+      await tx.note(unknown);
+      const noted = await tx.lockStatuses(unknown.map(({ id }) => id));
       for (const [id, status] of noted) statuses.set(id, status);
     }
     const decisions = decide(events, { statuses, fresh, settled, barred });
-    await writeChanges(tx, [...decisions.changes.values()]);
-    await countSold(tx, decisions.moved);
+    await tx.writeChanges([...decisions.changes.values()]);
+    await tx.countSold(decisions.moved);
     return { ...decisions, failures: [] };
-  }, TRANSACTION);
+  });
 }
 
 function refundOf({ event, reason }: Decisions['refunds'][number]): RefundRequested {

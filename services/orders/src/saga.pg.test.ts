@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { testDatabase } from '@flashsale/local/testing';
-import { setCredit } from '@flashsale/payments/book';
+import { sqlBook } from '@flashsale/payments/book';
 import { createCharge } from '@flashsale/payments/charge';
 import { PrismaClient as PaymentsClient } from '@flashsale/payments/generated/prisma/client';
 import { createRefund } from '@flashsale/payments/refund';
@@ -29,6 +29,7 @@ import fc from 'fast-check';
 import { allocate } from './allocate.ts';
 import { PrismaClient } from './generated/prisma/client.ts';
 import { createRecord } from './record.ts';
+import { sqlLedger } from './sql-ledger.ts';
 
 const log = createLogger('saga', 'silent');
 let orders: Database<PrismaClient>;
@@ -176,10 +177,10 @@ class Saga {
       signals: crashing({ notifyBuyers: () => Promise.resolve() }, ['notifyBuyers'], fault),
       send: (topic: TopicName, events: readonly SaleEvent[]) => kafka.send(topic, events),
     };
-    const pay = { ...shared, db: crashing(payments, ['$transaction'], fault), openingCreditMinor: 0 };
+    const pay = { ...shared, book: crashing(sqlBook(payments), ['transaction'], fault), openingCreditMinor: 0 };
     this.#handlers = {
       payments: createCharge(pay),
-      orders: createRecord({ ...shared, db: crashing(orders, ['$transaction', '$executeRaw'], fault) }),
+      orders: createRecord({ ...shared, ledger: crashing(sqlLedger(orders), ['transaction', 'note'], fault) }),
       'payments-refunds': createRefund(pay),
     };
   }
@@ -195,7 +196,7 @@ class Saga {
     const items = ['shoe', 'boot'].map((sku) => ({ sku, allocated: ALLOCATED, perBuyer: LIMIT }));
     await allocate(orders, this.sale, items);
     const accounts = this.buyers.map((buyer) => ({ buyer, creditMinor: CREDIT }));
-    await setCredit(payments, accounts, 'EUR');
+    await sqlBook(payments).setCredit(accounts, 'EUR');
     await this.kafka.send(TOPICS.purchases, this.purchases);
   }
 

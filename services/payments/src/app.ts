@@ -2,8 +2,7 @@
 import { z } from '@flashsale/platform/config';
 import { createApp, finishApp, parseInput, type Express } from '@flashsale/platform/http';
 import type { Logger } from '@flashsale/platform/log';
-import { setCredit } from './book.ts';
-import type { PrismaClient } from './generated/prisma/client.ts';
+import type { Book } from './ports.ts';
 
 const body = z.object({
   accounts: z
@@ -12,11 +11,11 @@ const body = z.object({
     .max(2_000),
 });
 
-export function createPaymentsApp(db: PrismaClient, currency: string, log: Logger): Express {
+export function createPaymentsApp(book: Pick<Book, 'setCredit'>, currency: string, log: Logger): Express {
   const app = createApp(log);
   app.put('/internal/accounts', async (req, res) => {
     const { accounts } = parseInput(body, req.body ?? {});
-    await setCredit(db, accounts, currency);
+    await book.setCredit(accounts, currency);
     res.status(204).end();
   });
   finishApp(app, log);

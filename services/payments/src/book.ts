@@ -2,18 +2,33 @@
 import type { PurchaseReserved } from '@flashsale/sale';
 import type { Account, Charge } from './decide-charges.ts';
 import type { PrismaClient } from './generated/prisma/client.ts';
+import type { Book, BookTransaction } from './ports.ts';
 
 /** Longest a transaction may take, and may wait for a connection, in ms. */
-export const TRANSACTION = { timeout: 10_000, maxWait: 5_000 } as const;
+const TRANSACTION = { timeout: 10_000, maxWait: 5_000 } as const;
 
 /** A client inside a transaction. */
-export type Transaction = Pick<PrismaClient, '$queryRaw' | '$executeRaw'>;
+type Transaction = Pick<PrismaClient, '$queryRaw' | '$executeRaw'>;
 
-/**
- * Opens the accounts nobody opened, then locks all of them and reads them. Every transaction takes its accounts
- * first and in the order of their names, so that two of them cannot wait for each other.
- */
-export async function openAndLock(
+export function sqlBook(db: PrismaClient): Book {
+  return {
+    transaction: (work) => db.$transaction((tx) => work(within(tx)), TRANSACTION),
+    setCredit: (accounts, currency) => setCredit(db, accounts, currency),
+  };
+}
+
+function within(tx: Transaction): BookTransaction {
+  return {
+    openAndLock: (owners, openingCreditMinor) => openAndLock(tx, owners, openingCreditMinor),
+    lockAccounts: (buyers) => lockAccounts(tx, buyers),
+    findCharges: (ids) => findCharges(tx, ids),
+    writeCharges: (purchases, charges) => writeCharges(tx, purchases, charges),
+    debit: (debits) => debit(tx, debits),
+    giveBack: (ids, reasons) => giveBack(tx, ids, reasons),
+  };
+}
+
+async function openAndLock(
   tx: Transaction,
   owners: ReadonlyMap<string, string>,
   openingCreditMinor: number,
@@ -28,21 +43,21 @@ export async function openAndLock(
   return await lockAccounts(tx, buyers);
 }
 
-export async function lockAccounts(tx: Transaction, buyers: readonly string[]): Promise<Map<string, Account>> {
+async function lockAccounts(tx: Transaction, buyers: readonly string[]): Promise<Map<string, Account>> {
   const rows = await tx.$queryRaw<{ buyer: string; credit: number; currency: string }[]>`
     SELECT buyer, credit_minor::float8 AS credit, currency FROM accounts
     WHERE buyer = ANY (${buyers}::text[]) ORDER BY buyer FOR UPDATE`;
   return new Map(rows.map((row) => [row.buyer, { ...row, creditMinor: row.credit }]));
 }
 
-export async function findCharges(tx: Transaction, ids: readonly string[]): Promise<Map<string, Charge>> {
+async function findCharges(tx: Transaction, ids: readonly string[]): Promise<Map<string, Charge>> {
   const rows = await tx.$queryRaw<(Charge & { id: string })[]>`
     SELECT purchase_id AS id, status::text AS status, reason, sku, quantity, amount_minor::float8 AS "amountMinor", currency
     FROM charges WHERE purchase_id = ANY (${ids}::text[])`;
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-export async function writeCharges(
+async function writeCharges(
   tx: Transaction,
   purchases: readonly PurchaseReserved[],
   charges: ReadonlyMap<string, Charge>,
@@ -63,8 +78,8 @@ export async function writeCharges(
     ) AS u (id, sale, sku, quantity, buyer, amount, currency, status, reason)`;
 }
 
-/** Takes from accounts (gives, where negative). The schema refuses an overdrawn account. */
-export async function debit(tx: Transaction, debits: ReadonlyMap<string, number>): Promise<void> {
+/** Gives, where negative. The schema refuses an overdrawn account. */
+async function debit(tx: Transaction, debits: ReadonlyMap<string, number>): Promise<void> {
   if (debits.size === 0) return;
   await tx.$executeRaw`
     UPDATE accounts SET credit_minor = credit_minor - u.amount
@@ -72,8 +87,7 @@ export async function debit(tx: Transaction, debits: ReadonlyMap<string, number>
     WHERE accounts.buyer = u.buyer`;
 }
 
-/** Gives charges back to accounts that the transaction has locked, each once only. Returns how many it gave now. */
-export async function giveBack(tx: Transaction, ids: readonly string[], reasons: readonly string[]): Promise<number> {
+async function giveBack(tx: Transaction, ids: readonly string[], reasons: readonly string[]): Promise<number> {
   const given = await markRefunded(tx, ids, reasons);
   const credits = new Map<string, number>();
   for (const { buyer, amount } of given) credits.set(buyer, (credits.get(buyer) ?? 0) - amount);
@@ -94,8 +108,7 @@ async function markRefunded(
     RETURNING buyer, amount_minor::float8 AS amount`;
 }
 
-/** Sets the credit of accounts in minor units, opening those that are new. */
-export async function setCredit(
+async function setCredit(
   db: Transaction,
   accounts: readonly { readonly buyer: string; readonly creditMinor: number }[],
   currency: string,

@@ -2,7 +2,6 @@
 import type { FailedEvent } from '@flashsale/platform/kafka';
 import { Counter } from '@flashsale/platform/metrics';
 import { soundEvents, type PurchaseReserved, type SaleEvent } from '@flashsale/sale';
-import { debit, findCharges, giveBack, openAndLock, TRANSACTION, writeCharges } from './book.ts';
 import { asCharged, decideCharges, type Decisions } from './decide-charges.ts';
 import { publish, release, resolvedFrom, tell } from './give-back.ts';
 import type { PaymentPorts } from './ports.ts';
@@ -60,23 +59,22 @@ async function bookCharges(
 ): Promise<Pick<Decisions, 'charges' | 'differing'>> {
   const owners = new Map(batch.map(({ buyer, currency }) => [buyer, currency]));
   const ids = batch.map(({ id }) => id);
-  return await ports.db.$transaction(async (tx) => {
-    const accounts = await openAndLock(tx, owners, ports.openingCreditMinor);
+  return await ports.book.transaction(async (tx) => {
+    const accounts = await tx.openAndLock(owners, ports.openingCreditMinor);
     // Read under the locks: the same purchase in another process now has its charge in the book, or waits for us.
-    const known = await findCharges(tx, ids);
+    const known = await tx.findCharges(ids);
     const decisions = decideCharges(batch, accounts, known, now);
-    if (decisions.fresh.length > 0) await writeCharges(tx, decisions.fresh, decisions.charges);
-    await debit(tx, decisions.debits);
+    if (decisions.fresh.length > 0) await tx.writeCharges(decisions.fresh, decisions.charges);
+    await tx.debit(decisions.debits);
     if (decisions.differing.size === 0) return decisions;
     const differing = [...decisions.differing];
-    await giveBack(
-      tx,
+    await tx.giveBack(
       differing,
       differing.map(() => OTHER_BODY),
     );
-    const given = await findCharges(tx, differing);
+    const given = await tx.findCharges(differing);
     return { differing: decisions.differing, charges: new Map([...decisions.charges, ...given]) };
-  }, TRANSACTION);
+  });
 }
 
 function count(outcomes: Readonly<Record<'paid' | 'refused' | 'refunded', number>>, all: number): void {

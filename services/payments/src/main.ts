@@ -7,6 +7,7 @@ import { connectRedis, createSaleStore, createSignals } from '@flashsale/platfor
 import { run } from '@flashsale/platform/run';
 import { putOffUnpublished, TOPICS } from '@flashsale/sale';
 import { createPaymentsApp } from './app.ts';
+import { sqlBook } from './book.ts';
 import { createCharge } from './charge.ts';
 import { readConfig } from './config.ts';
 import { PrismaClient } from './generated/prisma/client.ts';
@@ -20,13 +21,14 @@ await run('payments', async ({ log, env }) => {
   await ensureDatabase(config.DATABASE_URL);
   await migrate(config.DATABASE_URL, MIGRATIONS, log);
   const db = openDatabase(PrismaClient, config.DATABASE_URL);
+  const book = sqlBook(db);
   const redis = connectRedis(config.REDIS_URL, log);
   const signals = createSignals(redis);
   const kafka = createKafka({ brokers: config.KAFKA_BROKERS, clientId: 'payments', log });
   const producer = kafka.producer();
   const store = createSaleStore(redis);
   const ports: PaymentPorts = {
-    db,
+    book,
     store,
     signals,
     send: (topic, events) => producer.send(topic, events),
@@ -43,7 +45,7 @@ await run('payments', async ({ log, env }) => {
     topics: [TOPICS.refunds],
     handle: putOffUnpublished(store, createRefund(ports)),
   });
-  const app = createPaymentsApp(db, config.ACCOUNT_CURRENCY, log);
+  const app = createPaymentsApp(book, config.ACCOUNT_CURRENCY, log);
   const http = httpPart({ app, port: config.PORT, log });
   return [db, redis, signals, kafka.ensureTopics(), producer, http, refunds, charges];
 });

@@ -17,7 +17,7 @@ import {
   type SaleEvent,
 } from '@flashsale/sale';
 import { createPaymentsApp } from './app.ts';
-import { setCredit } from './book.ts';
+import { sqlBook } from './book.ts';
 import { createCharge } from './charge.ts';
 import { PrismaClient } from './generated/prisma/client.ts';
 import { createRefund } from './refund.ts';
@@ -42,7 +42,7 @@ function world(release: (request: ReleaseRequest) => ResolveAnswer['code'] = () 
   const released: ReleaseRequest[] = [];
   const pushed: BuyerUpdate[] = [];
   const ports = {
-    db,
+    book: sqlBook(db),
     log,
     openingCreditMinor: OPENING,
     store: {
@@ -234,7 +234,7 @@ test('while Redis cannot release, nothing is published; the batch that comes aga
 
 test('an account in another currency is refused', async () => {
   const buyer = buyerName();
-  await setCredit(db, [{ buyer, creditMinor: 500 }], 'USD');
+  await sqlBook(db).setCredit([{ buyer, creditMinor: 500 }], 'USD');
   const { charge, sent } = world();
   await charge([reserved(buyer, 100)]);
   assert.deepEqual(
@@ -307,7 +307,7 @@ test('a lost push fails nothing', async () => {
   const { charge, outcomes } = world();
   const ports = { notifyBuyers: () => Promise.reject(new Error('no Redis')) };
   const deaf = createCharge({
-    db,
+    book: sqlBook(db),
     log,
     openingCreditMinor: OPENING,
     signals: ports,
@@ -320,7 +320,7 @@ test('a lost push fails nothing', async () => {
 });
 
 test('the internal route sets credit of new and known accounts, and names what is wrong', async () => {
-  const http = httpPart({ app: createPaymentsApp(db, 'EUR', log), port: 0, log });
+  const http = httpPart({ app: createPaymentsApp(sqlBook(db), 'EUR', log), port: 0, log });
   await http.start?.();
   try {
     const client = internalClient(`http://127.0.0.1:${http.port}`);

@@ -2,7 +2,6 @@
 import type { FailedEvent } from '@flashsale/platform/kafka';
 import { Counter } from '@flashsale/platform/metrics';
 import { soundEvents, type RefundRequested, type SaleEvent } from '@flashsale/sale';
-import { findCharges, giveBack, lockAccounts, TRANSACTION } from './book.ts';
 import type { Charge } from './decide-charges.ts';
 import { publish, release, resolvedFrom, tell } from './give-back.ts';
 import type { PaymentPorts } from './ports.ts';
@@ -41,9 +40,9 @@ async function bookRefunds(
   const buyers = [...new Set(requests.map(({ buyer }) => buyer))];
   const ids = requests.map(({ id }) => id);
   const reasons = requests.map(({ reason }) => reason);
-  return await ports.db.$transaction(async (tx) => {
-    await lockAccounts(tx, buyers);
-    refunds.inc(await giveBack(tx, ids, reasons));
-    return await findCharges(tx, ids);
-  }, TRANSACTION);
+  return await ports.book.transaction(async (tx) => {
+    await tx.lockAccounts(buyers);
+    refunds.inc(await tx.giveBack(ids, reasons));
+    return await tx.findCharges(ids);
+  });
 }
