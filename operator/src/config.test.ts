@@ -16,10 +16,11 @@ test('a kubeconfig, or a pod, is a cluster', () => {
   for (const variable of ['KUBECONFIG', 'KUBERNETES_SERVICE_HOST']) {
     const config = readConfig({ ...COMMON, [variable]: 'x', RESOURCES_DIR: '' });
     assert.equal(config.machine, undefined);
-    assert.deepEqual(config.cluster, { LEASE_NAMESPACE: 'flashsale-system' });
+    assert.deepEqual(config.cluster, { LEASE_NAMESPACE: 'flashsale-system', LEASE_DURATION: 15_000 });
   }
-  const { cluster } = readConfig({ ...COMMON, KUBECONFIG: 'x', WATCH_NAMESPACE: 'shop', LEASE_NAMESPACE: 'ops' });
-  assert.deepEqual(cluster, { LEASE_NAMESPACE: 'ops', WATCH_NAMESPACE: 'shop' });
+  const given = { WATCH_NAMESPACE: 'shop', LEASE_NAMESPACE: 'ops' };
+  const { cluster } = readConfig({ ...COMMON, KUBECONFIG: 'x', ...given, LEASE_DURATION: '1m30s' });
+  assert.deepEqual(cluster, { ...given, LEASE_DURATION: 90_000 });
 });
 
 test('neither, or half of one, is refused by the name of what is missing', () => {
@@ -30,4 +31,7 @@ test('neither, or half of one, is refused by the name of what is missing', () =>
   assert.throws(() => readConfig(COMMON), about('RESOURCES_DIR'));
   assert.throws(() => readConfig({ ...COMMON, RESOURCES_DIR: '/data' }), about('SUPERVISOR_URL'));
   assert.throws(() => readConfig({ ...COMMON, KUBECONFIG: 'x', LEASE_NAMESPACE: 'Not one' }), about('LEASE_NAMESPACE'));
+  for (const LEASE_DURATION of ['15', '2s', '11m', 'long']) {
+    assert.throws(() => readConfig({ ...COMMON, KUBECONFIG: 'x', LEASE_DURATION }), about('LEASE_DURATION'));
+  }
 });

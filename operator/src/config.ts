@@ -1,5 +1,6 @@
 /** The environment of the operator, parsed once at start. Where its resources are decides what else it needs. */
 import { ConfigError, parseConfig, vars, z } from '@flashsale/platform/config';
+import { parseDuration } from '@flashsale/sale';
 
 const SHAPE = {
   REDIS_URL: vars.REDIS_URL,
@@ -19,6 +20,12 @@ const label = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be 
 const CLUSTER = {
   /** Where the lease is that makes one of several operators the leader. */
   LEASE_NAMESPACE: label.default('flashsale-system'),
+  /** How long others wait for a leader that is silent, in ms; as client-go's `--leader-elect-lease-duration`. */
+  LEASE_DURATION: z
+    .string()
+    .default('15s')
+    .transform((text) => parseDuration(text) ?? 0)
+    .refine((ms) => ms >= 3_000 && ms <= 600_000, 'must be a duration from 3s to 10m, such as 15s'),
   /** The one namespace whose sales are looked after; all where absent. */
   WATCH_NAMESPACE: label.optional(),
 };

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createKubeClient, loadKubeConfig } from '@flashsale/kube/client';
-import { Elector } from '@flashsale/kube/elector';
+import { DEFAULT_TIMING, Elector, type Timing } from '@flashsale/kube/elector';
 import { EventRecorder, EVENTS, type EventObject } from '@flashsale/kube/events';
 import { LEASES, type Lease } from '@flashsale/kube/lease';
 import { Reflector } from '@flashsale/kube/reflector';
@@ -40,6 +40,7 @@ export function cluster(config: ClusterConfig, clock: ClockWatch, log: Logger): 
     identity,
     api: client.resource<Lease>(LEASES),
     log,
+    timing: timingOf(config.LEASE_DURATION),
     warm: async () => {
       await Promise.all([cache.synced(), autoscalers.synced()]);
     },
@@ -65,5 +66,15 @@ export function cluster(config: ClusterConfig, clock: ClockWatch, log: Logger): 
       // It gives the lease back when it is stopped: after every part was drained, so that no pass is under way here.
       elector,
     ],
+  };
+}
+
+/** The default's proportions, for a lease of so many ms. */
+function timingOf(leaseMs: number): Timing {
+  const scale = leaseMs / DEFAULT_TIMING.leaseMs;
+  return {
+    leaseMs,
+    renewDeadlineMs: DEFAULT_TIMING.renewDeadlineMs * scale,
+    retryMs: DEFAULT_TIMING.retryMs * scale,
   };
 }
