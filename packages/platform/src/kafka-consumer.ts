@@ -51,8 +51,7 @@ function decode(messages: readonly KafkaMessage[]): Decoded {
 export function createConsumer(context: KafkaContext, options: ConsumerOptions, steps = RETRY_STEPS): Part {
   const { group, topics } = options;
   const producer = createProducer(context);
-  const worker = new Worker(context, options, producer, steps);
-  const handle = (slice: Slice): Promise<void> => worker.handle(slice);
+  const handle = sliceHandler(context.log, options, producer, steps);
   const retryTopics = topics.flatMap((topic) => steps.map((step) => retryTopic(topic, group, step)));
   const members = [
     new GroupMember(context, { group, topics, handle }),
@@ -77,17 +76,33 @@ export function createConsumer(context: KafkaContext, options: ConsumerOptions, 
   };
 }
 
+/** What a member of a group does with the records that it is handed; failures go where `producer` writes them. */
+export function sliceHandler(
+  log: KafkaContext['log'],
+  options: Pick<ConsumerOptions, 'group' | 'handle' | 'maxBatch'>,
+  producer: Pick<RecordProducer, 'sendRecords'>,
+  steps = RETRY_STEPS,
+): (slice: Slice) => Promise<void> {
+  const worker = new Worker(log, options, producer, steps);
+  return (slice) => worker.handle(slice);
+}
+
 /** What is done with the records of a topic or of its retry topics. */
 class Worker {
-  readonly #context: KafkaContext;
-  readonly #options: ConsumerOptions;
-  readonly #producer: RecordProducer;
+  readonly #log: KafkaContext['log'];
+  readonly #options: Pick<ConsumerOptions, 'group' | 'handle' | 'maxBatch'>;
+  readonly #producer: Pick<RecordProducer, 'sendRecords'>;
   readonly #steps: readonly RetryStep[];
   /** Failed calls in a row, by partition. */
   readonly #stumbles = new Map<string, number>();
 
-  constructor(context: KafkaContext, options: ConsumerOptions, producer: RecordProducer, steps: readonly RetryStep[]) {
-    this.#context = context;
+  constructor(
+    log: KafkaContext['log'],
+    options: Pick<ConsumerOptions, 'group' | 'handle' | 'maxBatch'>,
+    producer: Pick<RecordProducer, 'sendRecords'>,
+    steps: readonly RetryStep[],
+  ) {
+    this.#log = log;
     this.#options = options;
     this.#producer = producer;
     this.#steps = steps;
@@ -124,7 +139,7 @@ class Worker {
       this.#stumbles.set(partition, failures);
       const wait = backoff(failures);
       const { group } = this.#options;
-      this.#context.log.error({ err: error, group, partition, failures, wait }, 'a batch failed; it comes again');
+      this.#log.error({ err: error, group, partition, failures, wait }, 'a batch failed; it comes again');
       slice.pause(wait);
       return false;
     }
@@ -150,7 +165,7 @@ class Worker {
     }
     if (failures.length === 0) return;
     const { group } = this.#options;
-    this.#context.log.warn({ group, topic: slice.topic, count: failures.length, err: failures[0]?.error }, 'put off');
+    this.#log.warn({ group, topic: slice.topic, count: failures.length, err: failures[0]?.error }, 'put off');
     await this.#producer.sendRecords(failedRecords(group, failures, Date.now(), this.#steps));
   }
 }
