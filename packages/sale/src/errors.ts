@@ -6,6 +6,7 @@ export const ERRORS = {
   sold_out: { status: 409, title: 'Sold out' },
   limit_reached: { status: 409, title: 'You already have as many as one buyer may have' },
   not_eligible: { status: 403, title: 'This sale is for members only' },
+  product_not_found: { status: 404, title: 'No such product' },
   purchase_not_found: { status: 404, title: 'No such purchase' },
   idempotency_key_missing: { status: 400, title: 'The Idempotency-Key header is missing' },
   idempotency_key_reused: { status: 422, title: 'The Idempotency-Key was used before with another body' },

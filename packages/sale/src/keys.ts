@@ -24,6 +24,9 @@ export const keys = {
   publishedVersion: 'fs:sales:version',
   /** Bloom filter of sale names and skus that exist (`Existence`), its bytes as base64. */
   existence: 'fs:exists',
+  /** Hash of a page of the catalog: version, loadMs, body. And who loads it right now. */
+  page: (name: string): string => `fs:page:${name}`,
+  pageLock: (name: string): string => `fs:page-lock:${name}`,
   /** Live servers a buyer is connected to. */
   presence: (buyer: string): string => `fs:presence:${buyer}`,
   /** One-time WebSocket ticket. */

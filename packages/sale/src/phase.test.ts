@@ -239,7 +239,7 @@ const facts: fc.Arbitrary<SaleFacts> = fc.record({
     { nil: undefined },
   ),
   allocated: fc.constantFrom(ready.allocated, undefined),
-  cachedPages: fc.constantFrom(0, 20),
+  cachedPages: fc.constantFrom(0, 22, undefined),
   readyReplicas: fc.constantFrom(ready.readyReplicas, new Map<string, number>()),
   outbox: fc.constantFrom(0, 1, undefined),
   lag: fc.constantFrom(0, 1, undefined),

@@ -49,7 +49,13 @@ const OBSTACLES: readonly (readonly [ConditionType, string, Partial<SaleFacts>, 
   ['StockWarm', 'Differs', { items: level('hat', { stock: 4, free: 4 }) }, /^hat: Redis has 4 units, the resource 5$/],
   ['StockWarm', 'NotConserved', { items: level('shoe', { free: 9 }) }, /^shoe: 9 free \+ 0 held \+ 0 sold is not 10$/],
   ['StockWarm', 'Differs', { allocated: new Map([['shoe', 10]]) }, /^hat: the ledger allows 0 units, the resource 5$/],
-  ['CacheWarm', 'PagesMissing', { cachedPages: 19 }, /^19 of 20 pages/],
+  ['CacheWarm', 'PagesMissing', { cachedPages: 21 }, /^21 of 22 hot pages are cached$/],
+  [
+    'CacheWarm',
+    'PagesMissing',
+    { cachedPages: 0, pagesNote: 'the catalog is down' },
+    /^0 of 22 hot pages are cached; the catalog is down$/,
+  ],
   [
     'ConsumersReady',
     'NotReady',
@@ -80,6 +86,12 @@ test('Armed and Open follow the phase; a paused sale is not open', () => {
   assert.deepEqual(of('Open'), [true, true, false]);
   assert.deepEqual(of('Open', true), [true, false, true]);
   assert.deepEqual(of('Closed'), [false, false, false]);
+});
+
+test('pages that nobody looked at are no reason to arm a sale', () => {
+  const unseen = { ...ready, cachedPages: undefined };
+  assert.equal(find(unseen, 'CacheWarm').ok, undefined);
+  assert.equal(firstObstacle(unseen)?.condition, 'CacheWarm');
 });
 
 test('Conserved and Reconciled are unknown until there is something to judge', () => {

@@ -1,4 +1,5 @@
 /** What is true of a sale now: an ordered list of pure checks. The operator gathers the facts; nothing here looks anything up. */
+import { hotPageCount } from './pages.ts';
 import { conserves } from './purchase.ts';
 import type { Phase, Sale, ScaleRule, StockLevel } from './types.ts';
 import type { SaleProblem } from './spec.ts';
@@ -21,8 +22,10 @@ export interface SaleFacts {
   readonly items: ReadonlyMap<string, StockLevel> | undefined;
   /** What the ledger allows to be sold, by sku. Undefined where it was not allocated. */
   readonly allocated: ReadonlyMap<string, number> | undefined;
-  /** Hot pages that were read back from the cache. */
-  readonly cachedPages: number;
+  /** Hot pages that were read back from the cache. Undefined where nobody looked: before the warm-up and after the closing. */
+  readonly cachedPages: number | undefined;
+  /** Why pages are missing, where that is known. */
+  readonly pagesNote?: string;
   /** Ready replicas of each scaled workload, by `targetKey`. A workload that does not exist is absent. */
   readonly readyReplicas: ReadonlyMap<string, number>;
   /** Why a workload does not have its replicas, by `targetKey`, where that is known. Absent: nothing is known. */
@@ -89,10 +92,13 @@ function stockWarm({ sale, items, allocated }: SaleFacts): Verdict {
   return yes('ReadBack', 'stock was read back from Redis and ledger and equals the resource');
 }
 
-function cacheWarm({ sale, cachedPages }: SaleFacts): Verdict {
-  const { pages } = sale.warm.cache;
-  if (cachedPages < pages) return no('PagesMissing', `${cachedPages} of ${pages} pages are cached`);
-  return yes('ReadBack', `${pages} pages were read back from the cache`);
+function cacheWarm({ sale, cachedPages, pagesNote }: SaleFacts): Verdict {
+  const wanted = hotPageCount(sale);
+  if (cachedPages === undefined) return unknown('NotKept', 'pages are kept from the warm-up to the closing');
+  const found = `${cachedPages} of ${wanted} hot pages`;
+  const why = pagesNote === undefined ? '' : `; ${pagesNote}`;
+  if (cachedPages < wanted) return no('PagesMissing', `${found} are cached${why}`);
+  return yes('ReadBack', `${found} were read back from the cache${why}`);
 }
 
 function consumersReady({ sale, readyReplicas, scaling }: SaleFacts): Verdict {

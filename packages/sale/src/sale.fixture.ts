@@ -38,7 +38,7 @@ export const ready: SaleFacts = {
   deleting: false,
   items: new Map(drop.items.map(({ sku, stock }) => [sku, { stock, free: stock, held: 0, sold: 0 }])),
   allocated: new Map(drop.items.map(({ sku, stock }) => [sku, stock])),
-  cachedPages: 20,
+  cachedPages: 22,
   readyReplicas: new Map([['Deployment/payments', 20]]),
   outbox: 0,
   lag: 0,

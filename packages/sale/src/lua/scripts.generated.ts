@@ -201,6 +201,38 @@ export function callOutboxForget(
   return run(outboxForgetScript, [keys.outbox], values) as Promise<number>;
 }
 
+const pageGetScript: Script = {
+  name: 'pageGet',
+  sha1: 'a28e88c4df28ab03e7a10b29b1b278c573edba4a',
+  text: "local page = redis.call('HMGET', KEYS[1], 'version', 'loadMs', 'body')\nif not page[3] then return {} end\npage[4] = redis.call('PTTL', KEYS[1])\nreturn page",
+};
+/**
+ * Reads a page, and how long it is still kept.
+ * From page-get-1.lua.
+ */
+export function callPageGet(run: RunScript, keys: Keys<'page'>): Promise<(string | number)[]> {
+  const values: (string | number)[] = [];
+  return run(pageGetScript, [keys.page], values) as Promise<(string | number)[]>;
+}
+
+const pagePutScript: Script = {
+  name: 'pagePut',
+  sha1: '0636c087f6e98a0972b9f56c2f3b140b65c936ae',
+  text: "local there = redis.call('HGET', KEYS[1], 'version')\nif there and tonumber(there) > tonumber(ARGV[1]) then return 0 end\nredis.call('HSET', KEYS[1], 'version', ARGV[1], 'loadMs', ARGV[2], 'body', ARGV[3])\nredis.call('PEXPIRE', KEYS[1], ARGV[4])\nreturn 1",
+};
+/**
+ * Keeps a page, unless a newer version of it is there.
+ * From page-put-1.lua.
+ */
+export function callPagePut(
+  run: RunScript,
+  keys: Keys<'page'>,
+  args: { readonly version: number; readonly loadMs: number; readonly body: string; readonly ttlMs: number },
+): Promise<number> {
+  const values: (string | number)[] = [args.version, args.loadMs, args.body, args.ttlMs];
+  return run(pagePutScript, [keys.page], values) as Promise<number>;
+}
+
 const raiseScript: Script = {
   name: 'raise',
   sha1: '083f41058520caaf8e8e206547ac753293ebf887',
