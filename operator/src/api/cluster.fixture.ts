@@ -23,6 +23,20 @@ export interface Manifest {
 export type Answer<T> =
   { readonly object: T; readonly refusal: undefined } | { readonly object: undefined; readonly refusal: string };
 
+export type Call = Parameters<KubeClient['call']>[0];
+
+export interface Table {
+  readonly columnDefinitions: readonly Readonly<Record<'name' | 'type' | 'description', string>>[];
+  readonly rows: readonly { readonly cells: readonly unknown[] }[];
+}
+
+/** `metav1.StatusCause`: `field` is a JSON path, as `spec.items[0].sku`. */
+export interface Cause {
+  readonly field: string;
+  readonly reason: string;
+  readonly message: string;
+}
+
 export interface Cluster {
   readonly client: KubeClient;
   readonly namespace: string;
@@ -30,7 +44,9 @@ export interface Cluster {
   readonly sales: string;
   readonly config: KubeConfig;
   /** The table that `kubectl get` prints. */
-  table(path: string): Promise<{ columnDefinitions: { name: string }[]; rows: { cells: unknown[] }[] }>;
+  table(path: string): Promise<Table>;
+  /** What is wrong with a request, cause by cause; none where it is accepted. */
+  causes(call: Call): Promise<Cause[]>;
   close(): Promise<void>;
 }
 
@@ -51,7 +67,8 @@ export async function openCluster(kubeconfig: string): Promise<Cluster> {
     namespace,
     sales: `/apis/flashsale.dev/v1/namespaces/${namespace}/flashsales`,
     config,
-    table: (path) => tableOf(config, path),
+    table: async (path) => (await ask(config, { method: 'GET', path }, TABLE)) as Table,
+    causes: (call) => causesOf(config, call),
     close: async () => {
       await client.call({ method: 'DELETE', path: `/api/v1/namespaces/${namespace}` });
       await client.close();
@@ -144,22 +161,43 @@ export async function answerOf<T>(call: Promise<T>): Promise<Answer<T>> {
 
 type Access = Omit<RequestOptions, 'headers'> & { headers: Record<string, string> };
 
-async function tableOf(config: KubeConfig, path: string): ReturnType<Cluster['table']> {
+const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+
+interface Refusal {
+  readonly kind?: string;
+  readonly status?: unknown;
+  readonly message?: string;
+  readonly details?: { readonly causes?: readonly Partial<Cause>[] };
+}
+
+/** A refusal without causes, as of an unknown field, is one cause that names no field. */
+async function causesOf(config: KubeConfig, call: Call): Promise<Cause[]> {
+  const answer = (await ask(config, call)) as Refusal;
+  if (answer.kind !== 'Status' || answer.status !== 'Failure') return [];
+  const whole: Partial<Cause> = answer.message === undefined ? {} : { message: answer.message };
+  return (answer.details?.causes ?? [whole]).map(({ field = '', reason = '', message = '' }) => ({
+    field,
+    reason,
+    message,
+  }));
+}
+
+/** The body of the answer, whatever its status. */
+async function ask(config: KubeConfig, call: Call, accept = 'application/json'): Promise<unknown> {
   const access: Access = { headers: {} };
   await config.applyToHTTPSOptions(access);
-  const url = new URL(path, config.getCurrentCluster()?.server);
-  const headers = { ...access.headers, accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' };
+  const url = new URL(call.path, config.getCurrentCluster()?.server);
+  const headers = { ...access.headers, accept, 'content-type': call.contentType ?? 'application/json' };
   return new Promise((resolve, reject) => {
-    const sent = request(url, { ...access, headers, timeout: 10_000 }, (response) => {
+    const options = { ...access, method: call.method, headers, timeout: 10_000 };
+    const sent = request(url, options, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', reject);
-      response.on('end', () => {
-        resolve(JSON.parse(Buffer.concat(chunks).toString()) as Awaited<ReturnType<Cluster['table']>>);
-      });
+      response.on('end', () => resolve(JSON.parse(Buffer.concat(chunks).toString())));
     });
-    sent.on('timeout', () => sent.destroy(new Error(`no answer from ${path}`)));
+    sent.on('timeout', () => sent.destroy(new Error(`no answer from ${call.path}`)));
     sent.on('error', reject);
-    sent.end();
+    sent.end(call.body === undefined ? undefined : JSON.stringify(call.body));
   });
 }

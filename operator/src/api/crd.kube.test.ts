@@ -2,9 +2,12 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { testKube } from '@flashsale/local/testing';
 import { stringify } from 'yaml';
 import { answerOf, manifests, openCluster, type Cluster, type Manifest } from './cluster.fixture.ts';
+import { customResourceDefinition } from './crd.ts';
 import { BAD, document, item, SPEC, workload } from './documents.fixture.ts';
 import { parseFlashSale, specSchema, type FlashSale } from './flashsale.ts';
 
@@ -94,6 +97,8 @@ test('the largest sale is accepted, and its largest change', async () => {
   assert.equal(changed.spec.items[0]?.stock, 11);
 });
 
+const TYPES: Readonly<Record<string, string>> = { Stock: 'integer', Sold: 'integer', Lag: 'integer', Age: 'date' };
+
 test('kubectl get shows where the sale is', async () => {
   await cluster.client.call({ method: 'POST', path: cluster.sales, body: document(SPEC, cluster.namespace, 'shown') });
   const summary = { stock: 15, sold: 7, lag: 1200, ready: '18/20' };
@@ -105,9 +110,12 @@ test('kubectl get shows where the sale is', async () => {
   });
   const { columnDefinitions, rows } = await cluster.table(`${cluster.sales}/shown`);
   assert.deepEqual(
-    columnDefinitions.map(({ name }) => name),
-    ['Name', 'Phase', 'Opens', 'Stock', 'Sold', 'Lag', 'Ready', 'Age'],
+    columnDefinitions.map(({ name, type }) => `${name} ${type}`),
+    ['Name', 'Phase', 'Opens', 'Stock', 'Sold', 'Lag', 'Ready', 'Age'].map(
+      (name) => `${name} ${TYPES[name] ?? 'string'}`,
+    ),
   );
+  for (const { name, description } of columnDefinitions) assert.match(description, /^[A-Z].+\./s, name);
   assert.deepEqual(rows[0]?.cells.slice(0, -1), ['shown', 'Open', '2026-12-01T10:00:00Z', 15, 7, 1200, '18/20']);
 });
 
@@ -126,14 +134,42 @@ test('discovery knows the short name, the categories and the status subresource,
   assert.deepEqual([found?.shortNames, found?.categories], [['fsale'], ['all', 'flashsale']]);
 });
 
-test('kubectl explain knows what is said of a field', async () => {
+/** What `kubectl explain --recursive` prints: each field with its description. */
+function described(schema: Described, path: string): [string, string | undefined][] {
+  const members = Object.entries(schema.properties ?? {});
+  const inner = [...members, ...Object.entries(schema.items?.properties ?? {})];
+  return [[path, schema.description], ...inner.flatMap(([name, child]) => described(child, `${path}.${name}`))];
+}
+
+interface Described {
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, Described>>;
+  readonly items?: Described;
+}
+
+test('kubectl explain knows what is said of each field', async () => {
+  const crd = customResourceDefinition() as {
+    spec: { versions: [{ schema: { openAPIV3Schema: { properties: Record<'spec' | 'status', Described> } } }] };
+  };
+  const { spec, status } = crd.spec.versions[0].schema.openAPIV3Schema.properties;
+  const wanted = [...described(spec, 'spec'), ...described(status, 'status')];
+  assert.ok(wanted.length > 80 && wanted.every(([, words]) => words !== undefined), JSON.stringify(wanted));
   const until = Date.now() + 30_000;
-  const published = async (): Promise<string> => {
+  const published = async (): Promise<[string, string | undefined][]> => {
     const path = '/openapi/v3/apis/flashsale.dev/v1';
-    return JSON.stringify(await answerOf(cluster.client.call({ method: 'GET', path })));
+    const { object } = await answerOf(cluster.client.call<OpenApi>({ method: 'GET', path }));
+    const sale = object?.components.schemas['dev.flashsale.v1.FlashSale']?.properties ?? {};
+    return ['spec', 'status'].flatMap((name) => described(sale[name] ?? {}, name));
   };
   // The API server publishes the schema a moment after it serves the resource.
-  while (!(await published()).includes('The stock keeping unit that is sold; each at most once in a sale.')) {
-    assert.ok(Date.now() < until, 'the schema was not published');
+  let found = await published();
+  while (!isDeepStrictEqual(found.toSorted(), wanted.toSorted()) && Date.now() < until) {
+    await pause(100);
+    found = await published();
   }
+  assert.deepEqual(found.toSorted(), wanted.toSorted());
 });
+
+interface OpenApi {
+  readonly components: { readonly schemas: Readonly<Record<string, Described>> };
+}

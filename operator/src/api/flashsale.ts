@@ -28,26 +28,26 @@ const text = ({ pattern, message }: { pattern: RegExp; message: string }, most: 
 /** Names of Kubernetes objects may be longer and have dots; a sale's is part of keys, topics and addresses. */
 export const label = text(SALE_FORMS.label, 63);
 
-const durationOf = (rule: rules.Rule, words: string, example: string) =>
+const durationOf = (words: string, example: string, ...more: readonly rules.Rule[]) =>
   z
     .string()
     .max(32)
     .refine((value) => (parseDuration(value) ?? 0) <= MOST_DURATION_MS, rules.DURATION_TOO_LONG.message)
     .meta({
       pattern: rules.DURATION.source,
-      ...rulesOf(rules.isDuration(example), rules.DURATION_TOO_LONG, rule),
+      ...rulesOf(rules.isDuration(example), rules.DURATION_TOO_LONG, ...more),
       description: `${words} A Go-style duration such as 90s, 10m or 1h30m; at most 720h.`,
     });
 
 /** RFC 3339, to the millisecond, which is all that the clock of the gate knows. */
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
-const instant = (words: string) =>
+const instant = (words: string, ...more: readonly rules.Rule[]) =>
   z.iso
     .datetime({ offset: true, error: rules.INSTANT_MESSAGE })
     .refine((value) => INSTANT.test(value), rules.INSTANT_MESSAGE)
     .meta({
       pattern: INSTANT.source,
-      ...rulesOf(rules.AFTER_1970),
+      ...(more.length > 0 && rulesOf(...more)),
       description: `${words} An RFC 3339 time such as 2026-12-01T10:00:00Z.`,
     });
 const count = (words: string, from = 0, to = INT32) => z.int().min(from).max(to).describe(words);
@@ -102,7 +102,7 @@ const scaleSchema = z
   .describe('A workload that is scaled up ahead of the opening, follows its backlog, and gets back what it had.');
 
 const cacheSchema = z.strictObject({
-  ttl: durationOf(rules.ABOVE_ZERO, 'How long a page stays in the cache.', '2m').default('2m'),
+  ttl: durationOf('How long a page stays in the cache.', '2m', rules.ABOVE_ZERO).default('2m'),
   jitter: z
     .number()
     .min(0)
@@ -113,7 +113,7 @@ const cacheSchema = z.strictObject({
 });
 
 const warmSchema = z.strictObject({
-  leadTime: durationOf(rules.FROM_ZERO, 'How long before the opening the warm-up starts.', '10m').default('10m'),
+  leadTime: durationOf('How long before the opening the warm-up starts.', '10m').default('10m'),
   shards: count('Parts that stock is dealt out to in Redis. Fixed from the warm-up on.', 1, SALE_LIMITS.shards).default(
     4,
   ),
@@ -121,14 +121,14 @@ const warmSchema = z.strictObject({
 });
 
 const paymentSchema = z.strictObject({
-  holdFor: durationOf(rules.ABOVE_ZERO, 'A reservation that is not paid after this long is released.', '2m').default(
+  holdFor: durationOf('A reservation that is not paid after this long is released.', '2m', rules.ABOVE_ZERO).default(
     '2m',
   ),
 });
 
 export const specSchema = z
   .strictObject({
-    opensAt: instant('When the sale opens, to the millisecond. Fixed once the sale is Armed.'),
+    opensAt: instant('When the sale opens, to the millisecond. Fixed once the sale is Armed.', rules.AFTER_1970),
     closesAt: instant('When the sale closes; after opensAt.'),
     paused: z.boolean().default(false).describe('True: nobody can buy until it is false again. The window goes on.'),
     notReady: z

@@ -34,10 +34,6 @@ export const DURATION_TOO_LONG: Rule = {
   rule: `${readable}duration(self) <= duration('720h')`,
   message: 'write a duration of at most 720h',
 };
-export const FROM_ZERO: Rule = {
-  rule: `${readable}duration(self) >= duration('0s')`,
-  message: 'write a duration from 0, such as 10m',
-};
 /** Half a millisecond is rounded to a whole one. */
 export const ABOVE_ZERO: Rule = {
   rule: `${readable}duration(self) >= duration('500us')`,
