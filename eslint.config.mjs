@@ -26,7 +26,17 @@ const upward = (names) => ({
   group: names.flatMap((n) => [`@flashsale/${n}`, `@flashsale/${n}/*`]),
   message: 'Dependencies go services, operator -> kube, platform -> sale.',
 });
-const SERVICES = ['checkout', 'payments', 'orders', 'live', 'identity', 'storefront', 'operator', 'loadtest'];
+const SERVICES = [
+  'catalog',
+  'checkout',
+  'payments',
+  'orders',
+  'live',
+  'identity',
+  'storefront',
+  'operator',
+  'loadtest',
+];
 
 export default tseslint.config(
   { ignores: ['**/node_modules/', 'coverage/', '**/generated/', '.flashsale/'] },
