@@ -4,6 +4,7 @@ import { applyCommand } from './commands/apply.ts';
 import { deleteCommand } from './commands/delete.ts';
 import { downCommand } from './commands/down.ts';
 import { getCommand } from './commands/get.ts';
+import { kubectlCommand } from './commands/kubectl.ts';
 import { lagReplicasCommand } from './commands/lag-replicas.ts';
 import { membersCommand } from './commands/members.ts';
 import { proofCommand } from './commands/proof.ts';
@@ -28,9 +29,12 @@ const COMMANDS = [
   membersCommand(),
   redriveCommand(),
   lagReplicasCommand(),
+  kubectlCommand(),
 ];
 
 const program = new Command('flashsale').description('Flashsale on one machine.').showHelpAfterError();
+// What comes after a command's name is the command's: kubectl has options of its own.
+program.enablePositionalOptions();
 for (const command of COMMANDS) program.addCommand(command);
 
 try {

@@ -136,6 +136,17 @@ test('up says why it cannot start', async () => {
   assert.match(err, new RegExp(`port ${port} is in use: choose another with --port`));
 });
 
+test('a data folder is of a platform with Kubernetes or of one without', async () => {
+  const folder = pretendRunning();
+  const pods = await flashsale(['kubectl', 'get', 'pods', '-A'], '', folder);
+  assert.match(pods.err, /runs without Kubernetes: start it with `npx flashsale up --kubernetes`/);
+  const data = join(home, 'of-kubernetes');
+  mkdirSync(join(data, 'kubernetes'), { recursive: true });
+  const { code, err } = await flashsale(['up', '--data', data]);
+  assert.equal(code, 1);
+  assert.match(err, /of-kubernetes is of a platform with Kubernetes: choose another folder with --data/);
+});
+
 test('lag-replicas answers cases, and says what is not one', async () => {
   const options = {
     lagThreshold: 10,

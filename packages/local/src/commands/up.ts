@@ -5,12 +5,13 @@ import { stateHome } from '../paths.ts';
 import { note } from '../progress.ts';
 import { killAll } from '../supervisor/leftovers.ts';
 import { Platform } from '../supervisor/platform.ts';
-import { findRunning } from '../supervisor/running.ts';
+import { findRunning, requireRunning, type RunningPlatform } from '../supervisor/running.ts';
 import { UsageError } from '../usage-error.ts';
 
 export interface UpOptions {
-  readonly data: string;
+  readonly data?: string;
   readonly port: number;
+  readonly kubernetes?: boolean;
 }
 
 /** A platform that serves. */
@@ -36,8 +37,12 @@ export function upCommand(): Command {
 /** Options that `up` and `start` share. */
 export function withPlatformOptions(command: Command): Command {
   return command
-    .option('--data <dir>', 'folder of all data', join(stateHome(), 'data'))
-    .option('--port <port>', 'port of the edge', parsePort, 8080);
+    .option('--data <dir>', `folder of all data (default: ${join(stateHome(), 'data')})`)
+    .option('--port <port>', 'port of the edge', parsePort, 8080)
+    .option(
+      '--kubernetes',
+      'with a Kubernetes control plane on this machine, for kubectl; its data is in a folder beside',
+    );
 }
 
 /** Starts the platform, prints `ready URL`, and stops it in order at the first signal; a second one kills. */
@@ -47,8 +52,9 @@ export async function bringUp(options: UpOptions): Promise<Up> {
     const where = running.urls['EDGE_URL'] ?? '';
     throw new UsageError(`the platform already runs at ${where} (pid ${running.pid}): \`npx flashsale down\` ends it`);
   }
-  const dataDir = resolve(options.data);
-  const platform = new Platform({ dataDir, port: options.port });
+  const { port, kubernetes = false } = options;
+  const dataDir = resolve(options.data ?? join(stateHome(), kubernetes ? 'data-kubernetes' : 'data'));
+  const platform = new Platform({ dataDir, port, kubernetes });
   const ending = new AbortController();
   const ended = new Promise<void>((done, fail) => {
     const onSignal = (): void => {
@@ -72,7 +78,12 @@ export async function bringUp(options: UpOptions): Promise<Up> {
     throw error;
   }
   process.stdout.write(`ready ${platform.url}\n`);
+  if (kubernetes) note(howToUse(await requireRunning()));
   return { ending: ending.signal, ended: over, end: () => ending.abort() };
+}
+
+function howToUse({ kubeconfig = '' }: RunningPlatform): string {
+  return `export KUBECONFIG=${kubeconfig}\nfor kubectl, or without one: npx flashsale kubectl get flashsales --all-namespaces`;
 }
 
 function parsePort(text: string): number {

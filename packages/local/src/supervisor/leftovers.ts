@@ -9,7 +9,9 @@ async function pidFiles(dataDir: string): Promise<{ services: string[]; infra: s
   const run = join(dataDir, 'run');
   const names = await readdir(run).catch(() => []);
   const services = names.filter((name) => name.endsWith('.pid')).map((name) => join(run, name));
-  return { services, infra: ['kafka', 'postgres', 'redis'].map((name) => join(dataDir, name, `${name}.pid`)) };
+  const kubernetes = ['kwok', 'scheduler', 'controllers', 'apiserver', 'etcd'].map((name) => `kubernetes/${name}.pid`);
+  const infra = [...kubernetes, ...['kafka', 'postgres', 'redis'].map((name) => `${name}/${name}.pid`)];
+  return { services, infra: infra.map((file) => join(dataDir, file)) };
 }
 
 /** Ends them in an orderly way, services first. Returns how many there were. */

@@ -20,6 +20,8 @@ export interface Infra {
   readonly kafkaBrokers: string;
   /** Of the database `postgres`, as a user that may create databases. */
   readonly postgresUrl: string;
+  /** Where the operator finds its API server; absent where the platform runs without Kubernetes. */
+  readonly operatorKubeconfig?: string;
 }
 
 /** Stopped in this order, those of one line at the same time: nothing new comes in, then what is under way is finished. */
@@ -30,7 +32,7 @@ export const STOP_ORDER: readonly (readonly string[])[] = [
   ['identity'],
   ['kafka'],
   ['postgres'],
-  ['redis'],
+  ['redis', 'kubernetes'],
 ];
 
 /** What a test buyer can spend, in minor units: 1,000.00. */
@@ -81,7 +83,6 @@ export function servicePlans(dataDir: string, ports: Ports, infra: Infra): Servi
   const database = (name: string): Record<string, string> => ({ DATABASE_URL: databaseUrl(infra.postgresUrl, name) });
   // Verifying tokens needs the provider's keys, which are read through the edge.
   const signedIn = ['identity', 'storefront'];
-  const resources = join(dataDir, 'resources');
   return [
     plan('identity', ['postgres'], {
       ...database('identity'),
@@ -99,8 +100,14 @@ export function servicePlans(dataDir: string, ports: Ports, infra: Infra): Servi
     },
     plan('checkout', ['kafka', 'redis', ...signedIn]),
     plan('live', ['redis', ...signedIn], { SERVER_ID: 'live-1' }),
-    plan('operator', ['kafka', 'redis', 'orders', 'payments'], { RESOURCES_DIR: resources }),
+    plan('operator', ['kafka', 'redis', 'orders', 'payments', 'kubernetes'], placeOf(dataDir, infra)),
   ];
+}
+
+/** Where the operator's resources and workloads are. */
+function placeOf(dataDir: string, { operatorKubeconfig }: Infra): Record<string, string> {
+  if (operatorKubeconfig === undefined) return { RESOURCES_DIR: join(dataDir, 'resources') };
+  return { KUBECONFIG: operatorKubeconfig, RESOURCES_DIR: '', SUPERVISOR_URL: '' };
 }
 
 function entryOf(name: string): string {

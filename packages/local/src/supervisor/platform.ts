@@ -1,10 +1,12 @@
 /** The whole platform on one machine: starts it in the order of its needs, keeps it alive, stops it in reverse. */
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ensureDatabase } from '@flashsale/platform/database';
 import { tryLock } from '../lock.ts';
 import { isFree } from '../ports.ts';
 import { note } from '../progress.ts';
+import { clusterOf, ensureCluster, type Cluster } from './cluster.ts';
 import { ensureInfra, infraAddresses, infraPlans } from './infra.ts';
 import { launchService } from './launch.ts';
 import { endLeftovers } from './leftovers.ts';
@@ -21,6 +23,8 @@ export interface PlatformOptions {
   readonly dataDir: string;
   /** Port of the edge. */
   readonly port: number;
+  /** With a Kubernetes control plane: FlashSales are on its API server, and its Deployments say how many processes run. */
+  readonly kubernetes?: boolean;
   readonly env?: NodeJS.ProcessEnv;
   /** Its services; the product's own where absent. */
   readonly services?: (dataDir: string, ports: Ports, infra: Infra) => readonly ServicePlan[];
@@ -42,6 +46,7 @@ export class Platform {
   readonly #started = new Map<string, Promise<void>>();
   #announced = false;
   #api: WorkloadsApi | undefined;
+  #pods: { stop(): Promise<void> } | undefined;
   #unlock: (() => Promise<void>) | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -71,39 +76,56 @@ export class Platform {
   }
 
   async #start(): Promise<void> {
-    const { dataDir, port } = this.#options;
+    const { dataDir, port, kubernetes } = this.#options;
     await mkdir(join(dataDir, 'run'), { recursive: true });
-    await mkdir(join(dataDir, 'resources'), { recursive: true });
+    await this.#claimFolder();
     this.#unlock = await tryLock(`data ${dataDir}`);
     if (this.#unlock === undefined) throw new UsageError(`a platform is already running on ${dataDir}`);
     const left = await endLeftovers(dataDir);
     if (left > 0) note(`ended ${left} processes left by an earlier run`);
     if (!(await isFree(port))) throw new UsageError(`port ${port} is in use: choose another with --port`);
     await ensureInfra(this.#env);
+    if (kubernetes) await ensureCluster();
     const ports = await choosePorts(dataDir, port);
     // An install takes long enough to be interrupted; then nothing may begin behind the back of stop().
     if (this.#stopping !== undefined) throw new UsageError('stopped before anything was started');
-    await this.#startUnits(ports);
-    const infra = infraAddresses(ports, this.#env);
-    this.#announced = true;
-    await writeRunning({ dataDir, ports: { ...ports }, urls: addresses(ports), ...infra });
+    await this.#run(ports);
   }
 
-  async #startUnits(ports: Ports): Promise<void> {
+  async #run(ports: Ports): Promise<void> {
     const { dataDir } = this.#options;
-    const infra = infraAddresses(ports, this.#env);
+    const cluster = this.#options.kubernetes ? clusterOf(dataDir, ports['kubernetes'] ?? 0) : undefined;
+    const infra = { ...infraAddresses(ports, this.#env), ...cluster?.forOperator };
+    await this.#startUnits(ports, infra, cluster);
+    if (this.#stopping === undefined) this.#pods = cluster?.keepPods(this.#workloads);
+    this.#announced = true;
+    const { kubeconfig } = cluster ?? {};
+    await writeRunning({ dataDir, ports: { ...ports }, urls: addresses(ports), ...infra, kubeconfig });
+  }
+
+  /** What Redis and the ledger hold is of the sales that are in the same folder: they are looked after in one way only. */
+  async #claimFolder(): Promise<void> {
+    const { dataDir, kubernetes = false } = this.#options;
+    const [own, other] = kubernetes ? ['kubernetes', 'resources'] : ['resources', 'kubernetes'];
+    if (existsSync(join(dataDir, other))) {
+      const kind = kubernetes ? 'without' : 'with';
+      throw new UsageError(`${dataDir} is of a platform ${kind} Kubernetes: choose another folder with --data`);
+    }
+    await mkdir(join(dataDir, own), { recursive: true });
+  }
+
+  async #startUnits(ports: Ports, infra: Infra, cluster: Cluster | undefined): Promise<void> {
+    const { dataDir } = this.#options;
     const plans = (this.#options.services ?? servicePlans)(dataDir, ports, infra);
-    const infras = infraPlans(dataDir, ports, this.#env);
+    const infras = [...infraPlans(dataDir, ports, this.#env), ...(cluster ? [cluster] : [])];
     for (const { name, launch } of infras) this.#add(name, launch);
     for (const plan of plans) this.#addService(plan);
     this.#api = await serveWorkloads(ports['supervisor'] ?? 0, this.#workloads);
-    this.#report.begin([
-      ...infras.map(({ name }) => name),
-      ...plans.map(({ name, workload }) => (workload ? `${name}-1` : name)),
-    ]);
+    this.#report.begin([...infras.map(({ name }) => name), ...plans.map(firstProcessOf)]);
     try {
       for (const { name } of infras) this.#begin(name, []);
-      this.#started.set('postgres', this.#prepareDatabases(infra));
+      this.#prepare('postgres', () => this.#makeDatabases(infra));
+      if (cluster) this.#prepare(cluster.name, cluster.prepare);
       for (const { name, after } of plans) this.#begin(name, after);
       await Promise.all(this.#started.values());
     } finally {
@@ -120,15 +142,15 @@ export class Platform {
     this.#started.set(name, started);
   }
 
-  /** With a server named by the environment there is no unit to wait for. */
-  #prepareDatabases(infra: Infra): Promise<void> {
-    const ready = this.#started.get('postgres') ?? Promise.resolve();
-    const prepared = ready.then(async () => {
-      for (const name of this.#options.databases ?? DATABASES)
-        await ensureDatabase(databaseUrl(infra.postgresUrl, name));
-    });
+  /** Who needs the server waits for `work` too. With one named by the environment there is no unit to wait for. */
+  #prepare(name: string, work: () => Promise<void>): void {
+    const prepared = (this.#started.get(name) ?? Promise.resolve()).then(work);
     prepared.catch(() => undefined);
-    return prepared;
+    this.#started.set(name, prepared);
+  }
+
+  async #makeDatabases({ postgresUrl }: Infra): Promise<void> {
+    for (const name of this.#options.databases ?? DATABASES) await ensureDatabase(databaseUrl(postgresUrl, name));
   }
 
   #add(name: string, launch: ConstructorParameters<typeof Supervised>[0]['launch']): void {
@@ -157,6 +179,7 @@ export class Platform {
   }
 
   async #stop(): Promise<void> {
+    await this.#pods?.stop();
     for (const names of stopOrder([...this.#units.keys()])) {
       await Promise.allSettled(names.map((name) => this.#units.get(name)?.stop() ?? Promise.resolve()));
     }
@@ -166,6 +189,8 @@ export class Platform {
     await this.#unlock?.();
   }
 }
+
+const firstProcessOf = ({ name, workload }: ServicePlan): string => (workload ? `${name}-1` : name);
 
 /** The known order; what it does not name (fixtures of tests) stops first. */
 function stopOrder(names: readonly string[]): string[][] {

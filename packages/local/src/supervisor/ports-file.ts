@@ -7,7 +7,7 @@ export type Ports = Readonly<Record<string, number>>;
 
 const SERVICES = ['storefront', 'identity', 'checkout', 'payments', 'orders', 'live', 'operator'];
 const NAMES = [
-  ...['redis', 'kafka', 'kafka-controller', 'postgres', 'supervisor'],
+  ...['redis', 'kafka', 'kafka-controller', 'postgres', 'kubernetes', 'supervisor'],
   ...SERVICES.slice(1),
   ...SERVICES.map((name) => `${name}-admin`),
 ];
