@@ -17,8 +17,8 @@ export function shortestLife({ ttlMs, jitter }: PageLife): number {
 /** Places looked at for a page among others. */
 const PLACES = 32;
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
-/** Expiries this far outside of where pages may expire still crowd them. */
-const NEAR_MS = 2_000;
+/** Expiries this near crowd each other: two seconds, and what one load may take longer than another. */
+const NEAR_MS = 2_200;
 
 /**
  * Gives pages their lives. Pages that are loaded together, with none of another load expiring at that time, get equal
@@ -75,7 +75,7 @@ function indexIn(sorted: readonly number[], value: number): number {
 
 interface Place {
   readonly at: number;
-  /** The most expiries in two seconds that this place is in, itself counted. */
+  /** The most expiries near each other of which this place is one, itself counted. */
   readonly most: number;
   /** Ms to the nearest. */
   readonly distance: number;
