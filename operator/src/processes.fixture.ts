@@ -20,15 +20,27 @@ export interface Service {
   heard(message: string): Promise<void>;
 }
 
+/** How a process is run, where not as its tests are. */
+export interface Confinement {
+  /** Arguments of Node, before the script. */
+  readonly node: readonly string[];
+  readonly cwd: string;
+  /** User and group; those of the tests where absent. */
+  readonly id?: number;
+}
+
 /** Starts a process and waits for its ready line. */
 export async function start(
   cleanup: AsyncDisposableStack,
   main: string,
   env: Record<string, string>,
+  { node, cwd, id }: Confinement = { node: [], cwd: process.cwd() },
 ): Promise<Service> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL(main, import.meta.url))], {
+  const child = spawn(process.execPath, [...node, fileURLToPath(new URL(main, import.meta.url))], {
     env: { ...process.env, PORT: '0', ADMIN_PORT: '0', LOG_LEVEL: 'info', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
+    cwd,
+    ...(id === undefined ? {} : { uid: id, gid: id }),
   });
   cleanup.defer(() => end(child, 'SIGKILL').then(() => undefined));
   const ready = Promise.withResolvers<number>();

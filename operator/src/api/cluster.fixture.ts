@@ -113,21 +113,40 @@ function apply(client: KubeClient, manifest: Manifest): Promise<unknown> {
   });
 }
 
+const SYSTEM = 'flashsale-system';
+
 /** The operator's namespace, service account and roles, as they are committed. Safe beside others who do the same. */
 export async function installRights(client: KubeClient): Promise<void> {
   const [namespace] = manifests(new URL('manager.yaml', CONFIG)) as [Manifest];
   await apply(client, namespace);
-  for (const file of readdirSync(RBAC)) {
-    for (const manifest of manifests(new URL(file, RBAC))) await apply(client, manifest);
+  for (const manifest of rights()) await apply(client, manifest);
+}
+
+function rights(): Manifest[] {
+  return readdirSync(RBAC).flatMap((file) => manifests(new URL(file, RBAC)));
+}
+
+/** The same in a namespace that is there, and for this one alone: its sales, its workloads, its lease. */
+export async function installRightsIn(client: KubeClient, namespace: string): Promise<void> {
+  const moved = JSON.parse(JSON.stringify(rights()).replaceAll(SYSTEM, namespace)) as Manifest[];
+  for (const manifest of moved) {
+    const { kind, metadata } = manifest;
+    const bound = kind === 'ClusterRoleBinding';
+    await apply(client, bound ? { ...manifest, kind: 'RoleBinding', metadata: { ...metadata, namespace } } : manifest);
   }
 }
 
 /** Text of a kubeconfig of the operator's service account, whose rights it has and no others. */
 export async function operatorKubeconfig(client: KubeClient, config: KubeConfig): Promise<string> {
   await installRights(client);
+  return kubeconfigOf(client, config, SYSTEM);
+}
+
+/** Text of a kubeconfig of the operator's service account in a namespace. */
+export async function kubeconfigOf(client: KubeClient, config: KubeConfig, namespace: string): Promise<string> {
   const { status } = await client.call<{ status: { token: string } }>({
     method: 'POST',
-    path: '/api/v1/namespaces/flashsale-system/serviceaccounts/flashsale-operator/token',
+    path: `/api/v1/namespaces/${namespace}/serviceaccounts/flashsale-operator/token`,
     body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 3_600 } },
   });
   const own = new KubeConfig();
