@@ -20,7 +20,8 @@ export interface PurchasesOptions {
   readonly log: Logger;
 }
 
-interface Found {
+/** A purchase as it is now. */
+export interface Found {
   readonly sku: string;
   readonly quantity: number;
   readonly buyer: string;
@@ -34,7 +35,7 @@ export function purchasesRoutes(options: PurchasesOptions): Router {
     const { id } = req.params as { id: string };
     const ref = parsePurchaseId(id);
     // A sale that never was costs no look-up.
-    const found = ref && options.directory.mayExist(ref.sale) && (await find(options, id));
+    const found = ref && options.directory.mayExist(ref.sale) && (await findPurchase(options, id));
     // Another buyer's purchase is not told from none: its existence is nobody's business.
     if (!found || found.buyer !== identityOf(res).buyer.id) {
       throw new SaleError('purchase_not_found', 'You have no purchase of that id.');
@@ -46,7 +47,7 @@ export function purchasesRoutes(options: PurchasesOptions): Router {
 }
 
 /** From Redis while the hold is open or ended without a sale; from the ledger for what is paid, since it decides that. */
-async function find(options: PurchasesOptions, id: string): Promise<Found | undefined> {
+export async function findPurchase(options: PurchasesOptions, id: string): Promise<Found | undefined> {
   const hold = await readHold(options, id);
   if (hold && hold !== 'unknown' && hold.status !== 'paid') return fromHold(hold, hold.status);
   const entry = await readLedger(options, id);
