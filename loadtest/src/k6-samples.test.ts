@@ -50,6 +50,8 @@ test('the figures of a run, each with its blocks', () => {
   const p50 = figures.get('purchase p50');
   assert.ok(p50 && p50.value > 48 && p50.value < 52, String(p50?.value));
   assert.equal(p50.blocks.length, 8);
+  assert.ok(figures.has('purchase p90'));
+  assert.equal(figures.has('purchase p99'), false, 'one sample beyond it is chance');
   const cpu = figures.get('platform CPU a purchase');
   // 500 ms of CPU and 10 answers a second.
   assert.ok(cpu && Math.abs(cpu.value - 50) < 3, String(cpu?.value));

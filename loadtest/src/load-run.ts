@@ -9,6 +9,11 @@ const MOST_SLICES = 60;
 /** Parts of a run whose figures tell how much they scatter by themselves. */
 const BLOCKS = 8;
 
+/** A percentile with fewer samples beyond it is chance, and no figure to compare by. */
+const LEAST_BEYOND = 9.5;
+/** A reading may be so old and still stand for a slice. */
+const LATE_MS = 1_500;
+
 /** One reading of the platform while it works. */
 export interface Reading {
   /** Unix ms. */
@@ -45,7 +50,11 @@ export interface Figure {
   readonly blocks: readonly number[];
 }
 
+/** Records of another form are of an older version: nothing is compared with them. */
+export const RECORD_FORM = 1;
+
 export interface LoadRun {
+  readonly form: number;
   readonly scenario: Scenario;
   readonly sale: string;
   /** ISO 8601. */
@@ -56,6 +65,8 @@ export interface LoadRun {
   readonly slices: readonly Slice[];
   readonly outcomes: Readonly<Record<string, number>>;
   readonly figures: readonly Figure[];
+  /** Figures of earlier runs of this size on this machine, by name, oldest first. */
+  readonly history: Readonly<Record<string, readonly number[]>>;
   readonly verdicts: readonly Verdict[];
   readonly proof: Proof;
 }
@@ -97,11 +108,12 @@ function platformIn(
   begin: number,
   end: number,
 ): Pick<Slice, 'remaining' | 'cores' | 'memoryMb'> {
-  const inside = readings.filter(({ at }) => at >= begin && at < end);
-  const last = inside.at(-1);
-  const before = readings.findLast(({ at }) => at < begin) ?? inside[0];
-  if (!last || !before) return {};
-  const cores = last.at > before.at ? (last.cpuMs - before.cpuMs) / (last.at - before.at) : undefined;
+  // A reading on a busy machine may be late; an old one is better than a gap.
+  const recent = readings.filter(({ at }) => at >= begin - LATE_MS && at < end);
+  const last = recent.at(-1);
+  const before = readings.findLast(({ at }) => at <= begin && at < (last?.at ?? 0));
+  if (!last) return {};
+  const cores = before && (last.cpuMs - before.cpuMs) / (last.at - before.at);
   return { remaining: last.remaining, memoryMb: last.memoryMb, cores };
 }
 
@@ -110,7 +122,8 @@ export function figuresOf(samples: K6Samples, readings: readonly Reading[]): Fig
   const parts = blocksOf(samples.buckets);
   const whole = mergeBuckets(samples.buckets);
   const timing = (name: string, of: Timing, share: number): Figure[] => {
-    const value = whole.timings[of].quantile(share);
+    const all = whole.timings[of];
+    const value = all.count * (1 - share) < LEAST_BEYOND ? undefined : all.quantile(share);
     const blocks = parts.flatMap((part) => part.timings[of].quantile(share) ?? []);
     return value === undefined ? [] : [{ name, unit: 'ms', better: 'lower', value, blocks }];
   };

@@ -11,10 +11,10 @@ import { findK6, runK6 } from './k6.ts';
 import { K6Samples } from './k6-samples.ts';
 import { helpText, readOptions, UsageError, type LoadOptions } from './load-options.ts';
 import { borrowPlatform } from './load-platform.ts';
-import { figuresOf, memoryGrowth, slicesOf, type LoadRun, type Reading } from './load-run.ts';
+import { figuresOf, memoryGrowth, RECORD_FORM, slicesOf, type LoadRun, type Reading } from './load-run.ts';
 import { freshTokens, openSale, settledProof, SKU, watch } from './load-sale.ts';
 import { bound, format, renderReport } from './report.ts';
-import { compare, type Comparison } from './report-compare.ts';
+import { compare, historyOf, type Comparison } from './report-compare.ts';
 import { FOLLOW_SECONDS, type Plan } from './scenarios.ts';
 import { objectivesOf } from './slo.ts';
 import { judge } from './slo-judge.ts';
@@ -40,8 +40,8 @@ async function main(args: readonly string[]): Promise<number> {
   const k6 = await findK6();
   const platform = await borrowPlatform(options.up);
   try {
-    const run = await send(k6, platform.running, options, stop.signal);
-    const { comparison, report } = await keep(run, options.report);
+    const sent = await send(k6, platform.running, options, stop.signal);
+    const { run, comparison, report } = await keep(sent, options.report);
     process.stdout.write(options.output === 'json' ? `${JSON.stringify(run)}\n` : asText(run, comparison));
     console.error(`report: ${report}`);
     return run.verdicts.every(({ held }) => held) ? 0 : 1;
@@ -50,8 +50,11 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+/** A run that was not yet put beside others. */
+type Sent = Omit<LoadRun, 'history'>;
+
 /** One run from the sale to the verdicts. */
-async function send(k6: string, running: RunningPlatform, options: LoadOptions, signal: AbortSignal): Promise<LoadRun> {
+async function send(k6: string, running: RunningPlatform, options: LoadOptions, signal: AbortSignal): Promise<Sent> {
   const { scenario, size } = options;
   const startedAt = new Date().toISOString();
   const sale = `load-${scenario}-${Date.now().toString(36)}`;
@@ -86,7 +89,16 @@ async function send(k6: string, running: RunningPlatform, options: LoadOptions, 
       units_sold: proof.sold,
       memory_growth: memoryGrowth(readings),
     });
-    const base = { scenario, sale, startedAt, size, machineCores: availableParallelism(), verdicts, proof };
+    const base = {
+      form: RECORD_FORM,
+      scenario,
+      sale,
+      startedAt,
+      size,
+      machineCores: availableParallelism(),
+      verdicts,
+      proof,
+    };
     const outcomes = Object.fromEntries(samples.outcomes);
     return { ...base, outcomes, slices: slicesOf(samples, readings), figures: figuresOf(samples, readings) };
   } finally {
@@ -106,24 +118,33 @@ function tell({ outcomes }: K6Samples, readings: readonly Reading[]): void {
   console.error(`${counts === '' ? 'nobody has come yet' : counts}; ${readings.at(-1)?.remaining ?? '?'} units left`);
 }
 
+interface Kept {
+  readonly run: LoadRun;
+  readonly comparison: Comparison;
+  readonly report: string;
+}
+
 /** Writes the report and the record, which takes the place of the one that it is compared with. */
-async function keep(run: LoadRun, asked: string | undefined): Promise<{ comparison: Comparison; report: string }> {
+async function keep(sent: Sent, asked: string | undefined): Promise<Kept> {
   const folder = join(stateHome(), 'load');
-  const record = join(folder, `${run.scenario}.json`);
-  const comparison = compare(run, await readRecord(record));
+  const record = join(folder, `${sent.scenario}.json`);
+  const before = await readRecord(record);
+  const run: LoadRun = { ...sent, history: historyOf(sent, before) };
+  const comparison = compare(run, before);
   const report = asked === undefined ? join(folder, `${run.scenario}.html`) : resolve(asked);
   await mkdir(folder, { recursive: true });
   await mkdir(dirname(report), { recursive: true });
   await writeFile(report, renderReport(run, comparison));
   await writeFile(`${record}.new`, JSON.stringify(run));
   await rename(`${record}.new`, record);
-  return { comparison, report };
+  return { run, comparison, report };
 }
 
 /** Undefined where there is none, or one that cannot be read. */
 async function readRecord(file: string): Promise<LoadRun | undefined> {
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as LoadRun;
+    const record = JSON.parse(await readFile(file, 'utf8')) as LoadRun;
+    return record.form === RECORD_FORM ? record : undefined;
   } catch {
     return undefined;
   }
@@ -148,7 +169,6 @@ function asText({ outcomes, verdicts, proof }: LoadRun, { rows, with: before, un
     table([['Answers', ''], ...Object.entries(outcomes).map(([outcome, n]) => [outcome, String(n)])]),
     table([['Threshold', 'is', 'wanted', ''], ...thresholds]),
     table([[`Figure (${against})`, 'now', 'before', 'noise', ''], ...figures]),
-    describeProof(proof),
-    '',
+    `${describeProof(proof)}\n`,
   ].join('\n\n');
 }

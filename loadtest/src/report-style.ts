@@ -23,8 +23,8 @@ p { margin: 4px 0; }
 .held, .better { color: var(--good); font-weight: 600; }
 .missed, .worse { color: var(--bad); font-weight: 600; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: 5px 10px 5px 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--rule); }
+table { border-collapse: collapse; min-width: min(100%, 620px); font-variant-numeric: tabular-nums; }
+th, td { padding: 5px 16px 5px 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--rule); }
 th { font-weight: 600; color: var(--faint); }
 td.n, th.n { text-align: right; white-space: nowrap; }
 .plots { display: grid; gap: 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); }

@@ -1,8 +1,9 @@
 /** The report of a run and its comparison with another. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Figure, LoadRun } from './load-run.ts';
-import { compare, noiseOf } from './report-compare.ts';
+import fc from 'fast-check';
+import { RECORD_FORM, type Figure, type LoadRun } from './load-run.ts';
+import { compare, historyOf, noiseOf } from './report-compare.ts';
 import { escape, plotFigure, scaleOf, shortNumber } from './report-plot.ts';
 import { bound, format, renderReport } from './report.ts';
 import { sizeOf } from './scenarios.ts';
@@ -17,6 +18,7 @@ const figure = (value: number, blocks: number[] = [], name = 'purchase p99'): Fi
 
 function runOf(figures: Figure[], held = true): LoadRun {
   return {
+    form: RECORD_FORM,
     scenario: 'open-rush',
     sale: 'load-<b>',
     startedAt: '2026-12-01T10:00:00.000Z',
@@ -34,6 +36,7 @@ function runOf(figures: Figure[], held = true): LoadRun {
     })),
     outcomes: { reserved: 400, sold_out: 60, 'odd <code>': 1 },
     figures,
+    history: {},
     verdicts: [
       {
         name: 'a purchase',
@@ -61,14 +64,24 @@ function runOf(figures: Figure[], held = true): LoadRun {
   };
 }
 
+/** Four earlier runs lay close together. */
+const CALM = { 'purchase p99': [98, 100, 101, 102] };
+
 test('a difference beyond the noise is better or worse, by what the figure is about', () => {
-  const change = (now: Figure, before: Figure): string | undefined =>
-    compare(runOf([now]), runOf([before])).rows[0]?.change;
-  assert.equal(change(figure(200), figure(100)), 'worse');
-  assert.equal(change(figure(100), figure(200)), 'better');
-  assert.equal(change({ ...figure(200), better: 'higher' }, { ...figure(100), better: 'higher' }), 'better');
-  assert.equal(change(figure(120), figure(100)), 'same', 'equal runs differ by more');
+  const change = (now: Figure, before: Figure, history: LoadRun['history'] = CALM): string | undefined =>
+    compare({ ...runOf([now]), history }, runOf([before])).rows[0]?.change;
+  assert.equal(change(figure(150), figure(100)), 'worse');
+  assert.equal(change(figure(100), figure(150)), 'better');
+  assert.equal(change({ ...figure(150), better: 'higher' }, { ...figure(100), better: 'higher' }), 'better');
+  assert.equal(change(figure(115), figure(100)), 'same');
   assert.equal(change(figure(3), figure(1.5)), 'same', 'nobody feels 2 ms');
+  assert.equal(change(figure(150), figure(100), {}), 'same', 'nobody knows yet by how much equal runs differ');
+  assert.equal(change(figure(250), figure(100), {}), 'worse');
+  assert.equal(
+    change(figure(150), figure(100), { 'purchase p99': [60, 140, 100, 150] }),
+    'same',
+    'equal runs differ by more',
+  );
 });
 
 test('what scatters much within the runs must differ more', () => {
@@ -76,9 +89,30 @@ test('what scatters much within the runs must differ more', () => {
     [20, 400, 30, 350],
     [195, 205, 200, 200],
   ];
-  assert.equal(compare(runOf([figure(200, wild)]), runOf([figure(100, wild)])).rows[0]?.change, 'same');
-  assert.equal(compare(runOf([figure(200, calm)]), runOf([figure(100, calm)])).rows[0]?.change, 'worse');
-  assert.ok(noiseOf(figure(200, wild), figure(100)) > 200);
+  const change = (blocks: number[]): string | undefined =>
+    compare({ ...runOf([figure(200, blocks)]), history: CALM }, runOf([figure(100, blocks)])).rows[0]?.change;
+  assert.equal(change(wild), 'same');
+  assert.equal(change(calm), 'worse');
+});
+
+test('property: noise is the same both ways and never below what is too little to be worth a word', () => {
+  const value = fc.double({ min: 0.1, max: 1e4, noNaN: true });
+  const blocks = fc.array(value, { maxLength: 8 });
+  fc.assert(
+    fc.property(value, value, blocks, blocks, blocks, (x, y, of, others, history) => {
+      const [a, b] = [figure(x, of), figure(y, others)];
+      const noise = noiseOf(a, b, history);
+      assert.equal(noise, noiseOf(b, a, history));
+      assert.ok(noise >= Math.max(2, 0.2 * Math.min(x, y)));
+    }),
+  );
+});
+
+test('a record carries the figures of earlier runs on, ten at most, and none of runs that were not alike', () => {
+  const before = { ...runOf([figure(7)]), history: { 'purchase p99': Array.from({ length: 10 }, (_, i) => i) } };
+  assert.deepEqual(historyOf(runOf([figure(8)]), before), { 'purchase p99': [1, 2, 3, 4, 5, 6, 7, 8, 9, 7] });
+  assert.deepEqual(historyOf({ ...runOf([]), machineCores: 4 }, before), {});
+  assert.deepEqual(historyOf(runOf([]), undefined), {});
 });
 
 test('runs that are not alike are not judged, a first run has nothing to be compared with', () => {
@@ -90,7 +124,7 @@ test('runs that are not alike are not judged, a first run has nothing to be comp
 });
 
 test('the report says what was held and missed, is whole in itself, and shows text as text', () => {
-  const run = runOf([figure(200, [190, 210])]);
+  const run = { ...runOf([figure(200, [190, 210])]), history: CALM };
   const html = renderReport(run, compare(run, runOf([figure(100, [95, 105])])));
   assert.match(html, /1 of 2 thresholds missed/);
   assert.match(html, /class="worse">worse</);

@@ -145,7 +145,7 @@ function comparisonTable(comparison: Comparison): string {
   if (comparison.with === undefined) return '<p>This is the first run of the scenario on this machine.</p>';
   const words =
     unlike === undefined
-      ? 'Differences up to the noise are the same: the scatter within both runs, or what equal runs differ by, whichever is more.'
+      ? 'Differences up to the noise count as none: the scatter within the two runs, or that of earlier runs, whichever is more. Before the fourth run only what doubles or halves counts.'
       : `Not judged, for the runs are not alike: ${unlike}.`;
   return `<p class="faint">The run of ${escape(comparison.with)}. ${escape(words)}</p>${table(
     ['Figure', number('now'), number('before'), number('difference'), number('noise'), ''],
