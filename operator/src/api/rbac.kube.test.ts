@@ -1,11 +1,15 @@
 /** What is in operator/config on a real API server: the operator may do its work, and nothing else. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { after, before, test } from 'node:test';
-import { testKube } from '@flashsale/local/testing';
+import { fileURLToPath } from 'node:url';
+import { kubectl } from '@flashsale/local/servers/kubectl';
+import { testFolder, testKube } from '@flashsale/local/testing';
 import {
   answerOf,
   CONFIG,
+  CRD_FILE,
   installRights,
   manifests,
   openCluster,
@@ -122,6 +126,24 @@ test('the Deployment is accepted, and its pods where only restricted ones are', 
   delete pod.spec.containers[0].securityContext['allowPrivilegeEscalation'];
   const { refusal } = await answerOf(cluster.client.call({ method: 'POST', path: pods, body: pod }));
   assert.match(refusal ?? 'it was accepted', /violates PodSecurity "restricted:latest"/);
+});
+
+test('kubectl applies all of it as one kustomization, in any namespace and with any image', async () => {
+  const kubeconfig = await testKube();
+  const folder = fileURLToPath(CONFIG);
+  const options = ['--server-side', '--force-conflicts', '--dry-run=server', '--output=name'];
+  const applied = await kubectl(kubeconfig, 'apply', ...options, `--kustomize=${folder}`);
+  const inFiles = [CRD_FILE, new URL('manager.yaml', CONFIG), ...files.map((file) => new URL(file, RBAC))];
+  assert.equal(applied.trim().split('\n').length, inFiles.flatMap((file) => manifests(file)).length, applied);
+
+  const overlay = join(testFolder(), 'overlay');
+  mkdirSync(overlay, { recursive: true });
+  const image = { name: 'flashsale/operator', newName: 'registry.example.com/operator', newTag: '9.9.9' };
+  const kustomization = { resources: [relative(overlay, folder)], namespace: 'elsewhere', images: [image] };
+  writeFileSync(join(overlay, 'kustomization.yaml'), JSON.stringify(kustomization));
+  const built = await kubectl(kubeconfig, 'kustomize', overlay);
+  assert.match(built, /image: registry\.example\.com\/operator:9\.9\.9\n/);
+  assert.doesNotMatch(built, /flashsale-system/);
 });
 
 interface Pod {
