@@ -45,4 +45,8 @@ text.mark { fill: var(--mark); font-size: 12px; }
   .wide { display: none; }
   body { padding: 10px; }
 }
+@media (max-width: 460px) {
+  .tick, text.mark { font-size: 17px; }
+  th, td { padding-right: 9px; }
+}
 `;

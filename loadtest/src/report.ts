@@ -148,7 +148,7 @@ function comparisonTable(comparison: Comparison): string {
       ? 'Differences up to the noise count as none: the scatter within the two runs, or that of earlier runs, whichever is more. Before the fourth run only what doubles or halves counts.'
       : `Not judged, for the runs are not alike: ${unlike}.`;
   return `<p class="faint">The run of ${escape(comparison.with)}. ${escape(words)}</p>${table(
-    ['Figure', number('now'), number('before'), number('difference'), number('noise'), ''],
+    ['Figure', number('now'), number('before'), wideNumber('difference'), wideNumber('noise'), ''],
     rows.map(comparisonRow),
   )}`;
 }
@@ -159,28 +159,29 @@ function comparisonRow({ name, unit, now, before, noise, change }: Compared): st
     `${escape(name)} <span class="unit">${escape(unit)}</span>`,
     number(format(now)),
     number(before === undefined ? '–' : format(before)),
-    number(difference),
-    number(noise === undefined ? '' : `±${format(noise)}`),
+    wideNumber(difference),
+    wideNumber(noise === undefined ? '' : `±${format(noise)}`),
     change === 'same' ? 'same' : `<span class="${change}">${change}</span>`,
   ];
 }
 
 function proofTable({ proof }: LoadRun): string {
   const { stock, free, held, sold, refunded, oversold, doubleBuyers, unsettled, problems, holds } = proof;
-  const columns = { stock, free, held, sold, refunded, oversold, 'double buyers': doubleBuyers, unsettled };
+  const counts = { stock, free, held, sold, refunded, oversold, 'double buyers': doubleBuyers, unsettled };
   const words = holds ? '<span class="held">holds</span>' : '<span class="missed">does not hold</span>';
   const list = problems.length === 0 ? '' : `<ul>${problems.map((text) => `<li>${escape(text)}</li>`).join('')}</ul>`;
-  const row = Object.values(columns).map((value) => number(String(value)));
-  return `<p>Redis, Kafka and the ledger compared: ${words}</p>${list}${table(Object.keys(columns).map(number), [row])}`;
+  const rows = Object.entries(counts).map(([name, value]) => [name, number(String(value))]);
+  return `<p>Redis, Kafka and the ledger compared: ${words}</p>${list}${table(['', number('units or purchases')], rows)}`;
 }
 
 /** A cell with its class before a `|`: a number, or one that narrow windows leave out. */
 const number = (text: string): string => `n|${text}`;
 const wide = (text: string): string => `wide|${text}`;
+const wideNumber = (text: string): string => `n wide|${text}`;
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cell = (tag: string, text: string): string => {
-    const [, kind, content = text] = /^(n|wide)\|(.*)$/s.exec(text) ?? [];
+    const [, kind, content = text] = /^(n wide|n|wide)\|(.*)$/s.exec(text) ?? [];
     return `<${tag}${kind === undefined ? '' : ` class="${kind}"`}>${content}</${tag}>`;
   };
   const line = (tag: string, cells: readonly string[]): string =>
