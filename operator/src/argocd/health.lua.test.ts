@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { CONDITIONS, PHASES, type SaleFacts } from '@flashsale/sale';
+import { CONDITIONS, PHASES, type Phase, type SaleFacts } from '@flashsale/sale';
 import { rejectedConditions } from '../facts.ts';
 import { newStatus, statusSchema } from '../status.ts';
 import { healthOf, SCRIPTS, startLua, textOf, yamlOf, type Health, type Lua } from './lua.fixture.ts';
@@ -90,6 +90,43 @@ for (const phase of PHASES) {
     });
   }
 }
+
+/** When each phase may be written without a move to another one. */
+const timeIn = (phase: Phase): number => {
+  if (phase === 'Scheduled') return OPENING - 11 * MINUTE;
+  if (phase === 'Open') return OPENING + MINUTE;
+  return phase === 'Draining' || phase === 'Closed' ? OPENING + 31 * MINUTE : OPENING - MINUTE;
+};
+
+test('a pause shows until the sale is over, and no longer', async () => {
+  const suspended: Phase[] = [];
+  for (const phase of PHASES) {
+    const change = phase === 'Warming' ? { phase, readyReplicas: new Map() } : { phase };
+    const { status } = await healthAt(change, timeIn(phase), live({ paused: true }));
+    if (status === 'Suspended') suspended.push(phase);
+  }
+  assert.deepEqual(suspended, ['Scheduled', 'Warming', 'Armed', 'Open']);
+});
+
+test('stock that is lost while buyers may have some is Degraded', async () => {
+  const degraded: Phase[] = [];
+  for (const phase of PHASES) {
+    const { status, message } = await healthAt({ phase, items: undefined }, timeIn(phase));
+    if (status === 'Degraded' && /turned away .+: there is no stock in Redis/.test(message)) degraded.push(phase);
+  }
+  assert.deepEqual(degraded, ['Open', 'Draining']);
+});
+
+test('a sale that should be open and is not is Degraded, by the clock of Argo CD', async () => {
+  for (const notReady of ['Delay', 'Open']) {
+    const opensAt = new Date(Date.now() - 2_000).toISOString();
+    const late = live({ opensAt, notReady });
+    const change = { phase: 'Warming', allocated: undefined } as const;
+    assert.match((await healthAt(change, Date.now(), late)).message, /^It is time, and .+ opens as soon as/);
+    const soon = live({ opensAt: new Date(Date.now() + 600_000).toISOString(), notReady });
+    assert.equal((await healthAt(change, Date.now(), soon)).status, 'Progressing');
+  }
+});
 
 test('a document that never was accepted is Degraded, in the words of its refusal', async () => {
   const object = live();
