@@ -34,7 +34,7 @@ export function configMap() {
   const customizations = {
     [`health.${SALE}`]: read('health.lua'),
     [`actions.${SALE}`]: yaml(actions()),
-    // Counters change many times a second while a sale is open. A change of its health, phase or message is noticed.
+    // Counters change twice a second while a sale is open. A change of its health, phase or message is noticed.
     [`ignoreResourceUpdates.${SALE}`]: yaml({
       jsonPointers: ['/status/items', '/status/scale', '/status/summary', '/status/gate'],
     }),
