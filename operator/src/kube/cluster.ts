@@ -46,6 +46,9 @@ export function cluster(config: ClusterConfig, clock: ClockWatch, log: Logger): 
     },
     // The passes ask for themselves whether they may.
     onLeading: () => undefined,
+    onRestored: () => {
+      for (const each of [cache, autoscalers]) each.restart();
+    },
     onLost: (reason) => {
       log.fatal({ reason }, 'the lease is lost');
       process.exit(1);

@@ -23,6 +23,8 @@ class Server {
   #uids = 0;
   /** Carries out the next write, but fails it. */
   loseAnswer = false;
+  /** How often the cache was asked to list anew. */
+  restarts = 0;
 
   create(): void {
     const uid = `uid-${++this.#uids}`;
@@ -47,6 +49,13 @@ class Server {
     this.#save({ ...this.object, metadata: { ...metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } });
   }
 
+  /** Goes back to a state of before, of which no watch tells. */
+  restore(backup: FlashSaleObject | undefined): void {
+    this.object = structuredClone(backup);
+    this.#version = Number(backup?.metadata.resourceVersion ?? 1);
+    this.#events.length = 0;
+  }
+
   /** The next `count` events reach the cache. */
   deliver(count: number): void {
     for (const { type, object } of this.#events.splice(0, count)) this.store[type](object);
@@ -57,7 +66,12 @@ class Server {
     this.#events.length = 0;
     this.store = new Store<FlashSaleObject>((error) => assert.fail(String(error)));
     if (this.object) this.store.put(this.object);
-    const cache = { store: this.store, subscribe: this.store.subscribe.bind(this.store) };
+    const restart = (): void => {
+      this.restarts += 1;
+      this.#events.length = 0;
+      this.store.replace(this.object ? [this.object] : []);
+    };
+    const cache = { store: this.store, subscribe: this.store.subscribe.bind(this.store), restart };
     const emit = (_object: FlashSaleObject, { reason }: Happening): void => void this.told.push(reason);
     return kubeResources({ api: this.api, cache, emit });
   }
@@ -224,4 +238,38 @@ test('who watches hears of its owner’s changes alone', async () => {
   await resources.remove(await one(resources));
   server.deliver(Infinity);
   assert.equal(heard.length, 2);
+});
+
+test('a cluster that was restored from a backup is listed anew at the first write that meets it', async () => {
+  const server = new Server();
+  server.create();
+  const resources = server.start();
+  const backup = server.object;
+  await resources.claim(await one(resources));
+  await resources.writeStatus(await one(resources), { ...newStatus, epoch: 7 });
+  server.deliver(Infinity);
+  server.restore(backup);
+  await assert.rejects(resources.writeStatus(await one(resources), { ...newStatus, epoch: 8 }), { code: 409 });
+  assert.equal(server.restarts, 1);
+  const restored = await one(resources);
+  assert.equal(restored.status, undefined, 'as it is in the backup');
+  await resources.writeStatus(restored, { ...newStatus, epoch: 9 });
+  assert.equal((await one(resources)).status?.epoch, 9);
+});
+
+test('a resource that a backup does not have is gone after two writes; one deleted a moment ago needs no list', async () => {
+  const server = new Server();
+  server.create();
+  const resources = server.start();
+  await resources.claim(await one(resources));
+  server.deliver(Infinity);
+  server.restore(undefined);
+  const write = async (): Promise<void> => {
+    await assert.rejects(resources.writeStatus(await one(resources), newStatus), { code: 404 });
+  };
+  await write();
+  assert.equal(server.restarts, 0);
+  await write();
+  assert.equal(server.restarts, 1);
+  assert.deepEqual(await resources.list(), []);
 });

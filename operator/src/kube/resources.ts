@@ -1,5 +1,5 @@
 /** FlashSale resources on a Kubernetes API server: read from a reflector's cache, written by server-side apply. */
-import { isNotFound } from '@flashsale/kube/api-error';
+import { isNotFound, retryAfterOf } from '@flashsale/kube/api-error';
 import type { Happening } from '@flashsale/kube/events';
 import { addFinalizer, hasFinalizer, removeFinalizer } from '@flashsale/kube/finalizers';
 import { compareVersions, keyOf, versionOf, type KubeObject, type Resource } from '@flashsale/kube/object';
@@ -26,7 +26,7 @@ export interface FlashSaleObject extends KubeObject {
 
 export interface KubeResourcesOptions {
   readonly api: ResourceApi<FlashSaleObject>;
-  readonly cache: Pick<Reflector<FlashSaleObject>, 'store' | 'subscribe'>;
+  readonly cache: Pick<Reflector<FlashSaleObject>, 'store' | 'subscribe' | 'restart'>;
   /** Tells of an object; must not throw. */
   readonly emit: (object: FlashSaleObject, happening: Happening) => void;
 }
@@ -45,6 +45,8 @@ class KubeResources implements SaleResources {
   #resources = new WeakMap<FlashSaleObject, SaleResource>();
   /** The object that a listed resource was made of, or what our last write for it has made of that. */
   readonly #objects = new WeakMap<SaleResource, FlashSaleObject>();
+  /** Objects that are cached, and that the server did not have at a write. */
+  readonly #gone = new WeakSet<FlashSaleObject>();
 
   constructor(options: KubeResourcesOptions) {
     this.#options = options;
@@ -117,12 +119,29 @@ class KubeResources implements SaleResources {
       this.#learn(after);
     } catch (error) {
       this.#resources.delete(before);
-      await this.#options.api.get(before.metadata).then(
-        (found) => this.#learn(found),
-        () => undefined,
-      );
+      // A server that asks to wait has written nothing, and is not to be asked.
+      if (retryAfterOf(error) === 0) await this.#refresh(before);
       throw error;
     }
+  }
+
+  async #refresh(before: FlashSaleObject): Promise<void> {
+    try {
+      const found = await this.#options.api.get(before.metadata);
+      if (isNewer(before, found)) this.#wentBack(before);
+      else this.#learn(found);
+    } catch (error) {
+      if (!isNotFound(error)) return;
+      // Deleted a moment ago; or, where the watch still says nothing of it, it never was there.
+      if (this.#gone.has(before)) this.#wentBack(before);
+      else this.#gone.add(before);
+    }
+  }
+
+  /** A cluster that was restored from a backup: what is cached is not so any more, and the watch may never say so. */
+  #wentBack(object: FlashSaleObject): void {
+    this.#ahead.delete(keyOf(object));
+    this.#options.cache.restart();
   }
 
   #learn(object: FlashSaleObject): void {

@@ -28,6 +28,16 @@ export class LeaseServer {
     return this.#store(lease);
   }
 
+  backup(): Lease {
+    return this.get();
+  }
+
+  /** Goes back to a state of before; versions count on from there. */
+  restore(backup: Lease): void {
+    this.lease = backup;
+    this.#version = Number(backup.metadata.resourceVersion);
+  }
+
   #store(lease: Lease): Lease {
     this.#version += 1;
     return (this.lease = { ...lease, metadata: { ...lease.metadata, resourceVersion: String(this.#version) } });

@@ -74,14 +74,14 @@ function assertOneAtATime(candidates: readonly Candidate[]): number {
 
 test('a paused leader is replaced and does nothing any more; a killed one too; a stopped one hands over at once', async (t) => {
   const first = new Candidate('first');
-  await first.said('leading 0');
+  await first.said('leading');
   const second = new Candidate('second');
   await second.said('standing');
   await first.acts10();
 
   first.child.kill('SIGSTOP');
   const pausedAt = performance.now();
-  await second.said('leading 1');
+  await second.said('leading');
   t.diagnostic(
     `took over from a paused leader in ${Math.round(performance.now() - pausedAt)} ms of a ${LEASE_MS} ms lease`,
   );
@@ -94,7 +94,7 @@ test('a paused leader is replaced and does nothing any more; a killed one too; a
   await third.said('standing');
   second.child.kill('SIGKILL');
   const killedAt = performance.now();
-  await third.said('leading 2');
+  await third.said('leading');
   t.diagnostic(`took over from a killed leader in ${Math.round(performance.now() - killedAt)} ms`);
   await third.acts10();
 
@@ -102,12 +102,14 @@ test('a paused leader is replaced and does nothing any more; a killed one too; a
   await fourth.said('standing');
   third.child.kill('SIGTERM');
   const stoppedAt = performance.now();
-  await fourth.said('leading 3');
+  await fourth.said('leading');
   const handover = performance.now() - stoppedAt;
   t.diagnostic(`took over from a stopped leader in ${Math.round(handover)} ms`);
   assert.ok(handover < LEASE_MS, 'the lease was given back');
   await fourth.acts10();
 
+  const tokens = [first, second, third, fourth].map((candidate) => candidate.acts[0]?.token);
+  assert.equal(new Set(tokens).size, 4, 'a token of its own for each tenure');
   const acts = assertOneAtATime([first, second, third, fourth]);
   t.diagnostic(`${acts} acts of 4 leaders, none after its successor's first`);
   const { spec } = await leases.get({ name: 'leader', namespace });

@@ -12,7 +12,7 @@ import { isConflict, isNotFound } from './api-error.ts';
 import { pause, systemClock, type Clock } from './clock.ts';
 import { microTime, type Lease, type LeaseApi, type LeaseSpec } from './lease.ts';
 import { leaderMetrics } from './metrics.ts';
-import type { ObjectName } from './object.ts';
+import { compareVersions, versionOf, type ObjectName } from './object.ts';
 import type { Log } from './ports.ts';
 
 export interface Timing {
@@ -30,7 +30,10 @@ const JITTER = 0.2;
 
 /** One tenure. */
 export interface Leadership {
-  /** Higher at each tenure: give it to what you write to, so that it can refuse a leader of the past. */
+  /**
+   * Higher at each tenure: give it to what you write to, so that it can refuse a leader of the past. It is the resource
+   * version of the write that won the lease, since `leaseTransitions` begins anew where somebody deletes the lease.
+   */
   readonly token: number;
   /** Aborts when this process leads no more. */
   readonly signal: AbortSignal;
@@ -49,6 +52,8 @@ export interface ElectorOptions {
   readonly onLeading: (leadership: Leadership) => void;
   /** The lease is lost. The process should end: what it started may be under way still. */
   readonly onLost: (reason: string) => void;
+  /** The lease is in an older state than was seen: the cluster was restored, and so is everything that was read of it. */
+  readonly onRestored?: () => void;
   readonly timing?: Timing;
   readonly clock?: Clock;
 }
@@ -169,8 +174,8 @@ export class Elector {
   #create(): Promise<boolean> {
     const { api, lease, identity } = this.#options;
     const before = this.#seen?.spec;
-    const token = (before?.leaseTransitions ?? -1) + (before?.holderIdentity === identity ? 0 : 1);
-    return this.#send(() => api.create({ metadata: { ...lease }, spec: this.#spec(token, undefined) }));
+    const transitions = (before?.leaseTransitions ?? -1) + (before?.holderIdentity === identity ? 0 : 1);
+    return this.#send(() => api.create({ metadata: { ...lease }, spec: this.#spec(transitions, undefined) }));
   }
 
   async #send(write: () => Promise<Lease>): Promise<boolean> {
@@ -197,6 +202,8 @@ export class Elector {
   }
 
   #see(lease: Lease): void {
+    const before = this.#seen;
+    if (before && compareVersions(versionOf(lease), versionOf(before)) < 0) this.#options.onRestored?.();
     this.#seen = lease;
     this.#seenAt = this.#clock.now();
   }
@@ -215,7 +222,7 @@ export class Elector {
 
   #begin(until: number): void {
     const { identity, log, onLeading } = this.#options;
-    const token = this.#seen?.spec?.leaseTransitions ?? 0;
+    const token = Number(this.#seen?.metadata.resourceVersion);
     const tenure: Tenure = { token, abort: new AbortController(), until, cancelAlarm: () => undefined };
     this.#tenure = tenure;
     this.#armAlarm(tenure);

@@ -16,7 +16,7 @@ export interface LeaseSpec {
   /** MicroTime. For people: the engine measures by its own clock. */
   readonly acquireTime?: string;
   readonly renewTime?: string;
-  /** How often the holder changed: the fencing token of each tenure. */
+  /** How often the holder changed since the lease was made. */
   readonly leaseTransitions?: number;
 }
 

@@ -99,7 +99,7 @@ export const controllerRuntime = {
 export const reflectorMetrics = {
   lists: new Counter({
     name: 'reflector_lists_total',
-    help: 'Complete lists by reason: start, expired, periodic',
+    help: 'Complete lists by reason: start, expired, restored, periodic',
     labelNames: ['name', 'reason'],
   }),
   watches: new Counter({

@@ -107,3 +107,22 @@ test('a server that came back from a backup, with older versions, is listed anew
   await world.run(1000);
   await stopped;
 });
+
+test('who sees that the server went back in time has it listed anew at once', async () => {
+  const { world, api, reflector, believed } = bench(3, CALM);
+  for (const name of ['a', 'b', 'c']) api.act(name, false);
+  await reflector.start();
+  await world.run(1000);
+  api.restore(['a']);
+  await world.run(5000);
+  assert.equal(reflector.store.size, 3, 'the watch alone hears nothing of it');
+  reflector.restart();
+  await world.run(1000);
+  assertTrue(api, reflector, believed);
+  api.act('new', false);
+  await world.run(1000);
+  assertTrue(api, reflector, believed);
+  const stopped = reflector.stop();
+  await world.run(1000);
+  await stopped;
+});

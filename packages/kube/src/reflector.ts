@@ -254,7 +254,7 @@ export class Reflector<T extends KubeObject> {
       // Listed anew meanwhile.
       if (this.#drift !== drift) return;
       if (compareVersions(page.resourceVersion, before) < 0) {
-        this.#restart();
+        this.restart();
       } else {
         drift.listed(page);
         this.#compare();
@@ -264,8 +264,11 @@ export class Reflector<T extends KubeObject> {
     }
   }
 
-  /** The server went back in time, as after a restore: the watch would wait for a version that may never come. */
-  #restart(): void {
+  /**
+   * Lists anew at once: for whoever saw that the server went back in time, as after a restore. The watch would wait for
+   * a version that may never come, or go on from one that now is another.
+   */
+  restart(): void {
     this.#relistFor('restored');
     this.#watch.abort(new RestoredError('the server holds an older state than was seen'));
   }
