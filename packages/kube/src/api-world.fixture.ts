@@ -75,10 +75,14 @@ export class ApiWorld implements ListWatch<KubeObject> {
     return page;
   }
 
-  async watch(query: WatchQuery, signal: AbortSignal): Promise<AsyncIterable<WatchEvent<KubeObject>>> {
+  async watch(
+    query: WatchQuery,
+    signal: AbortSignal,
+    heard: () => void,
+  ): Promise<AsyncIterable<WatchEvent<KubeObject>>> {
     await this.#world.wait(this.#random() * 100);
     this.#refuse();
-    return this.#stream(Number(query.resourceVersion), query.timeoutSeconds, signal);
+    return listened(this.#stream(Number(query.resourceVersion), query.timeoutSeconds, signal), heard);
   }
 
   async *#stream(from: number, timeoutSeconds: number, signal: AbortSignal): AsyncIterable<WatchEvent<KubeObject>> {
@@ -121,5 +125,12 @@ export class ApiWorld implements ListWatch<KubeObject> {
     if (this.#random() >= this.faults.refuse) return;
     const code = [500, 429, 410][Math.floor(this.#random() * 3)] ?? 500;
     throw new ApiError('refused', { code }, code === 429 ? 1000 : 0);
+  }
+}
+
+async function* listened<T>(events: AsyncIterable<T>, heard: () => void): AsyncIterable<T> {
+  for await (const event of events) {
+    heard();
+    yield event;
   }
 }

@@ -87,11 +87,11 @@ function resourceApi<T extends KubeObject>(
       );
       return page(list, typed);
     },
-    watch: (selection, signal) => {
+    watch: (selection, signal, heard) => {
       const { namespace, resourceVersion, timeoutSeconds } = selection;
       const watching = { watch: 'true', allowWatchBookmarks: 'true', resourceVersion, timeoutSeconds };
       const target = path(namespace) + query({ ...selectors(selection), ...watching });
-      return transport.stream<WatchEvent<T>>({ method: 'GET', path: target }, signal);
+      return transport.stream<WatchEvent<T>>({ method: 'GET', path: target }, signal, heard);
     },
     get: (name, options) => call({ method: 'GET', path: at(name, options) }),
     create: (object) =>

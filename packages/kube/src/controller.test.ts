@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { register } from '@flashsale/platform/metrics';
+import { ApiError } from './api-error.ts';
 import { Controller, TerminalError, type Reconcile } from './controller.ts';
 import { silent, World } from './world.fixture.ts';
 
@@ -50,6 +51,18 @@ test('what throws is retried, what throws at once too, what is terminal is not; 
   assert.equal(await metric('controller_runtime_reconcile_errors_total', 'controller="mixed"'), 7);
   assert.equal(await metric('controller_runtime_terminal_reconcile_errors_total', 'controller="mixed"'), 1);
   assert.equal(await metric('controller_runtime_reconcile_time_seconds_count', 'controller="mixed"'), 8);
+  await controller.stop();
+});
+
+test('a server that asks to wait is not asked before', async () => {
+  const { world, controller, seen } = await bench('busy', () =>
+    Promise.reject(new ApiError('write', { code: 429 }, 2000)),
+  );
+  controller.queue.add('key');
+  await world.run(1999);
+  assert.equal(seen.length, 1);
+  await world.run(1001);
+  assert.equal(seen.length, 2);
   await controller.stop();
 });
 

@@ -1,9 +1,13 @@
 /** Workers that take keys from a queue and reconcile them; what one key throws is that key's matter alone. */
+import { retryAfterOf } from './api-error.ts';
 import { withTimeout } from './deadline.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { controllerRuntime as metrics } from './metrics.ts';
 import type { Log } from './ports.ts';
 import { WorkQueue } from './queue.ts';
+
+/** No server is obeyed that asks to wait longer. */
+const LONGEST_WAIT_MS = 5 * 60_000;
 
 /** No retry can mend it: the key rests until its object changes. */
 export class TerminalError extends Error {
@@ -101,7 +105,7 @@ export class Controller {
       metrics.terminalErrors.inc({ controller: this.name });
       this.queue.forget(key);
     } else {
-      this.queue.addRateLimited(key);
+      this.queue.addRateLimited(key, Math.min(retryAfterOf(error), LONGEST_WAIT_MS));
     }
     this.#options.log.error({ controller: this.name, key, err: error, terminal }, 'reconcile failed');
   }

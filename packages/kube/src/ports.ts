@@ -36,8 +36,11 @@ export type WatchEvent<T> =
 /** Reads a kind of objects and follows its changes. */
 export interface ListWatch<T extends KubeObject> {
   list(query: ListQuery, signal?: AbortSignal): Promise<Page<T>>;
-  /** Bookmarks are asked for. The events end where the server ends the watch, and throw where the connection breaks. */
-  watch(query: WatchQuery, signal: AbortSignal): Promise<AsyncIterable<WatchEvent<T>>>;
+  /**
+   * Bookmarks are asked for. The events end where the server ends the watch, and throw where the connection breaks.
+   * `heard` is called whenever something comes, also a part of an event.
+   */
+  watch(query: WatchQuery, signal: AbortSignal, heard: () => void): Promise<AsyncIterable<WatchEvent<T>>>;
 }
 
 export type PatchType = 'json' | 'merge' | 'apply';

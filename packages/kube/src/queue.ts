@@ -16,6 +16,8 @@ export interface QueueOptions {
   readonly clock?: Clock;
 }
 
+const ASKED_SPREAD = 0.5;
+
 interface Waiting {
   readonly dueAt: number;
   readonly cancel: () => void;
@@ -79,12 +81,16 @@ export class WorkQueue {
     this.#waiting.set(key, { dueAt, cancel });
   }
 
-  /** Adds the key again after a failure: later the more often it failed, and the more others fail. */
-  addRateLimited(key: string): void {
+  /**
+   * Adds the key again after a failure: later the more often it failed, and the more others fail. `atLeastMs`: how long
+   * a server asked to wait; spread upwards, or all that it refused would come back at one instant.
+   */
+  addRateLimited(key: string, atLeastMs = 0): void {
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
     metrics.retries.inc({ name: this.name });
-    this.addAfter(key, Math.max(exponential(this.#backoff, failures), this.#bucket.reserve()));
+    const asked = atLeastMs * (1 + ASKED_SPREAD * this.#clock.random());
+    this.addAfter(key, Math.max(exponential(this.#backoff, failures), this.#bucket.reserve(), asked));
   }
 
   /** The key's next failure counts as its first. */

@@ -166,12 +166,10 @@ export class Reflector<T extends KubeObject> {
         resourceVersion: this.#version ?? '',
         timeoutSeconds: Math.ceil((watchMs / 1000) * (1 + clock.random())),
       };
-      const stream = await source.watch(query, AbortSignal.any([signal, watch.signal]));
+      // A large event on a slow line takes its time: what counts is that something comes.
+      const stream = await source.watch(query, AbortSignal.any([signal, watch.signal]), () => alive.feed());
       openedAt = clock.now();
-      for await (const event of stream) {
-        alive.feed();
-        this.#take(event);
-      }
+      for await (const event of stream) this.#take(event);
       watch.signal.throwIfAborted();
       // Bookmarks and repetitions do not count: a server that sends one and ends each time would be asked without end.
       const short = clock.now() - openedAt < SHORT_WATCH_MS;

@@ -18,8 +18,8 @@ export interface Call {
 export interface Transport {
   /** The parsed answer. Throws ApiError where the server refuses, the signal's reason where that comes first. */
   json<T>(call: Call, signal: AbortSignal): Promise<T>;
-  /** One parsed JSON value a line, as they come. */
-  stream<T>(call: Call, signal: AbortSignal): Promise<AsyncIterable<T>>;
+  /** One parsed JSON value a line, as they come; `heard` is called for each piece of them. */
+  stream<T>(call: Call, signal: AbortSignal, heard: () => void): Promise<AsyncIterable<T>>;
   /** Closes the connections, also those that are in use. */
   close(): Promise<void>;
 }
@@ -53,9 +53,9 @@ export function createTransport(config: KubeConfig, userAgent: string): Transpor
       const response = await send(call, signal);
       return JSON.parse(await text(response.body)) as T;
     },
-    stream: async <T>(call: Call, signal: AbortSignal) => {
+    stream: async <T>(call: Call, signal: AbortSignal, heard: () => void) => {
       const response = await send(call, signal);
-      return parsed<T>(readLines(response.body));
+      return parsed<T>(readLines(listened(response.body, heard)));
     },
     close: () => access.close(),
   };
@@ -126,6 +126,13 @@ async function text(body: Dispatcher.ResponseData['body']): Promise<string> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString();
+}
+
+async function* listened(chunks: AsyncIterable<Uint8Array>, heard: () => void): AsyncIterable<Uint8Array> {
+  for await (const chunk of chunks) {
+    heard();
+    yield chunk;
+  }
 }
 
 async function* parsed<T>(lines: AsyncIterable<string>): AsyncIterable<T> {
