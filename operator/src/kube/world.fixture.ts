@@ -4,7 +4,7 @@ import { createKubeClient, type KubeClient, type KubeConfig } from '@flashsale/k
 import { EventRecorder, EVENTS, type EventObject } from '@flashsale/kube/events';
 import type { KubeObject, Resource } from '@flashsale/kube/object';
 import type { ResourceApi } from '@flashsale/kube/ports';
-import { Reflector } from '@flashsale/kube/reflector';
+import { Reflector, type ReflectorOptions } from '@flashsale/kube/reflector';
 import { createLogger } from '@flashsale/platform/log';
 import { loop } from '@flashsale/platform/run';
 import type { Cluster } from '../api/cluster.fixture.ts';
@@ -29,18 +29,25 @@ export interface KubeOperator extends Operator {
   stop(): Promise<void>;
 }
 
-/** An operator as `cluster.ts` makes it, without the lease; it watches one namespace. */
+/** An operator as `cluster.ts` makes it, without the lease; it watches one namespace, by `follow` where that is given. */
 export async function startOperator(
   world: World,
   config: KubeConfig,
   namespace: string,
   wrap: (deps: OperatorDeps) => OperatorDeps = (deps) => deps,
+  follow: Pick<ReflectorOptions<KubeObject>, 'idleMs' | 'pageSize'> = {},
 ): Promise<KubeOperator> {
   const client = createKubeClient({ config, fieldManager: NAME });
   const api = client.resource<FlashSaleObject>(FLASH_SALES);
-  const cache = new Reflector({ name: 'flashsales', source: api, log, namespace });
+  const cache = new Reflector({ name: 'flashsales', source: api, log, namespace, ...follow });
   const scalers = client.resource<Autoscaler>(AUTOSCALERS);
-  const autoscalers = new Reflector({ name: 'horizontalpodautoscalers', source: scalers, log, namespace });
+  const autoscalers = new Reflector({
+    name: 'horizontalpodautoscalers',
+    source: scalers,
+    log,
+    namespace,
+    ...follow,
+  });
   const told = client.resource<EventObject>(EVENTS);
   const events = new EventRecorder({ api: told, controller: 'flashsale.dev/operator', instance: NAME, log });
   const resources = kubeResources({ api, cache, emit: (object, happening) => events.emit(object, happening) });

@@ -6,7 +6,7 @@ import type { Change } from './storage.fixture.ts';
 /** Of a client under test, instead of the default of 90 s. */
 export const WATCHDOG_MS = 2000;
 /** Objects a page, so that lists have several. */
-export const PAGE = 10;
+export const PAGE = 5;
 
 /** How long the server misbehaves where it does so for a while, ms. */
 const WHILE_MS = 2000;
@@ -82,10 +82,10 @@ export const FAULTS: readonly FaultCase[] = [
     begin: behaving({ refuse: () => ({ status: 429, message: 'too many requests', retryAfter: 1 }) }, 'reset'),
   },
   {
-    name: 'chunks of 5 bytes, cut within characters',
+    name: 'chunks of 61 bytes, cut within characters',
     lasts: 'always',
     withinS: SLACK_S,
-    begin: behaving({ pieces: { bytes: 5, everyMs: 0 } }, 'expire'),
+    begin: behaving({ pieces: { bytes: 61, everyMs: 0 } }, 'expire'),
   },
   {
     name: 'every event twice, an old ADDED after each',
@@ -177,6 +177,24 @@ export interface Outcome {
   readonly lists: number;
   readonly watches: number;
   readonly cutCharacters: number;
+}
+
+/** What is asked of a kind of client. */
+export interface Limits {
+  /** On top of `FaultCase.withinS`, s. */
+  readonly extraS: number;
+  /** A storm of retries would be thousands. */
+  readonly mostRequests: number;
+}
+
+/** By when it has to be right, s. */
+export const withinS = (fault: FaultCase, { extraS }: Limits): number => fault.withinS + extraS;
+
+/** What is too much, in words; empty where all is within its limits. */
+export function excesses(fault: FaultCase, { seconds, requests }: Outcome, limits: Limits): string[] {
+  const late = seconds > withinS(fault, limits) ? [`${seconds.toFixed(1)} s, not ${withinS(fault, limits)} s`] : [];
+  const many = requests > limits.mostRequests ? [`${requests} requests, not ${limits.mostRequests}`] : [];
+  return [...late, ...many];
 }
 
 const LONGEST_MS = 60_000;

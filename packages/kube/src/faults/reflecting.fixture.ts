@@ -4,12 +4,15 @@ import { createKubeClient } from '../client.ts';
 import { keyOf, type KubeObject, type Resource } from '../object.ts';
 import { Reflector } from '../reflector.ts';
 import { silent } from '../world.fixture.ts';
-import { PAGE, WATCHDOG_MS, type Subject } from './faults.fixture.ts';
+import { PAGE, WATCHDOG_MS, type Limits, type Subject } from './faults.fixture.ts';
 import type { FaultyServer } from './server.fixture.ts';
 import type { Stored } from './storage.fixture.ts';
 
+/** One request at the fault, three waits at most, each before a list of four pages and a watch. */
+export const REFLECTOR: Limits = { extraS: 0, mostRequests: 16 };
+
 const THINGS: Resource = { group: 'faults.test', version: 'v1', plural: 'things', kind: 'Thing', namespaced: true };
-const OBJECTS = 35;
+const OBJECTS = 18;
 const namespace = 'n';
 /** Of characters of one to four bytes. */
 const TITLE = 'aß漢🎟';
@@ -55,8 +58,8 @@ export async function startReflecting({ storage, config }: FaultyServer): Promis
     edit: (round) => {
       change('thing-0', round);
       change('thing-0', round + 100);
-      change(`thing-${10 + round}`, round);
-      storage.remove(plural, `${namespace}/thing-${20 + round}`);
+      change(`thing-${6 + round}`, round);
+      storage.remove(plural, `${namespace}/thing-${12 + round}`);
       make(`new-${round}`);
       change(`new-${round}`, round);
       // Another object of the same name.

@@ -90,7 +90,7 @@ export function serverContract(server: string, api: () => ResourceApi<Stored>, n
     await api().remove(at('watched'));
     const told: WatchEvent<Stored>[] = [];
     const query = { namespace, resourceVersion, timeoutSeconds: 1 };
-    for await (const event of await api().watch(query, AbortSignal.timeout(WAIT_MS))) told.push(event);
+    for await (const event of await api().watch(query, AbortSignal.timeout(WAIT_MS), () => undefined)) told.push(event);
     const changes = told.filter(({ type }) => type !== 'BOOKMARK') as { type: string; object: Stored }[];
     assert.deepEqual(
       changes.map(({ type }) => type),
@@ -103,7 +103,7 @@ export function serverContract(server: string, api: () => ResourceApi<Stored>, n
 
   test(`${server}: a version that is not remembered is told as an ERROR event`, async () => {
     const query = { namespace, resourceVersion: '1', timeoutSeconds: 5 };
-    for await (const event of await api().watch(query, AbortSignal.timeout(WAIT_MS))) {
+    for await (const event of await api().watch(query, AbortSignal.timeout(WAIT_MS), () => undefined)) {
       assert.ok(event.type === 'ERROR');
       const { code, reason } = new ApiError('watch', event.object);
       assert.deepEqual([code, reason], [410, 'Expired']);
