@@ -4,7 +4,12 @@ import { test } from 'node:test';
 import { ConfigError } from '@flashsale/platform/config';
 import { readConfig } from './config.ts';
 
-const COMMON = { REDIS_URL: 'redis://r:6379', KAFKA_BROKERS: 'k:9092', ORDERS_URL: 'http://orders:8080' };
+const COMMON = {
+  REDIS_URL: 'redis://r:6379',
+  KAFKA_BROKERS: 'k:9092',
+  ORDERS_URL: 'http://orders:8080',
+  CATALOG_URL: 'http://catalog:8080',
+};
 const MACHINE = { RESOURCES_DIR: '/data', SUPERVISOR_URL: 'http://127.0.0.1:9000' };
 
 test('a folder and a supervisor are one machine, also beside a kubeconfig', () => {

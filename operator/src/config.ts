@@ -7,6 +7,8 @@ const SHAPE = {
   KAFKA_BROKERS: vars.KAFKA_BROKERS,
   /** Where orders answers the ledger's internal calls. */
   ORDERS_URL: z.url(),
+  /** Where the catalog loads hot pages. */
+  CATALOG_URL: z.url(),
 };
 
 const MACHINE = {

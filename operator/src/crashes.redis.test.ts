@@ -65,6 +65,7 @@ function mortal(life: Life, loads: (epoch: number) => void) {
       resources: look(deps.resources, life.look, true),
       log: look(deps.log, life.look, true),
       workloads: look(deps.workloads, life.look, true),
+      pages: look(deps.pages, life.look, true),
       known: new KnownSales({ store, ledger }),
     };
   };

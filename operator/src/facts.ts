@@ -12,18 +12,17 @@ import { textOf, type OperatorDeps, type Scope } from './scope.ts';
 import { withCondition, type SaleStatus, type ScaleStatus, type StatusCondition } from './status.ts';
 
 export async function gatherFacts(scope: Scope, deps: OperatorDeps): Promise<SaleFacts> {
-  const { sale, status, problems, resource, inspection, totals, barred } = scope;
-  // No service of this platform serves hot pages yet, so there are none to read back.
-  const warm = { ...sale.warm, cache: { ...sale.warm.cache, pages: 0 } };
+  const { sale, status, problems, resource, inspection, totals, pages, barred } = scope;
   const found = status.scale.filter((target) => target.missing !== true);
   return {
-    sale: { ...sale, warm },
+    sale,
     phase: status.phase,
     problems: barred ? [barred, ...problems] : problems,
     deleting: resource.deleting,
     items: inspection?.items,
-    allocated: totals && totals.length > 0 ? new Map(totals.map((total) => [total.sku, total.allocated])) : undefined,
-    cachedPages: sale.items.length,
+    allocated: totals?.length ? new Map(totals.map((total) => [total.sku, total.allocated])) : undefined,
+    cachedPages: pages?.cached,
+    pagesNote: pages?.note,
     readyReplicas: new Map(found.map((target) => [target.target, target.ready])),
     scaling: new Map(found.flatMap(noteOf)),
     outbox: inspection?.outbox,

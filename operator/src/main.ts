@@ -2,10 +2,12 @@
 import { systemClock } from '@flashsale/kube/clock';
 import { withDeadline } from '@flashsale/platform/deadline';
 import { createKafka } from '@flashsale/platform/kafka';
+import { createHotPages } from '@flashsale/platform/hot-pages-http';
 import { createLedger } from '@flashsale/platform/ledger-http';
 import type { Logger } from '@flashsale/platform/log';
-import { connectRedis, createSaleStore, createSignals } from '@flashsale/platform/redis';
+import { connectRedis, createPageCache, createSaleStore, createSignals } from '@flashsale/platform/redis';
 import { loop, run } from '@flashsale/platform/run';
+import { ExpirySpread } from '@flashsale/sale';
 import { ClockWatch } from './clock-watch.ts';
 import { readConfig } from './config.ts';
 import { Demands } from './demands.ts';
@@ -55,6 +57,8 @@ await run('operator', async ({ log, env }) => {
     log: purchaseLog,
     ledger,
     workloads: fenced(workloads, leads),
+    pages: fenced(createHotPages(config.CATALOG_URL, createPageCache(redis)), leads),
+    expiries: new ExpirySpread(),
     demands: new Demands(),
     known: new KnownSales({ store, ledger }),
     clock,

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { testDatabase } from '@flashsale/local/testing';
 import { createKafka, type EventProducer } from '@flashsale/platform/kafka';
 import { createLogger } from '@flashsale/platform/log';
 import { purchaseId, TOPICS, type PublishedSale, type SaleEvent, type SaleStore } from '@flashsale/sale';
@@ -61,6 +62,12 @@ export async function start(
     while (!said.has(message)) await once(bell, 'said', { signal });
   };
   return { url: `http://127.0.0.1:${await ready.promise}`, child, heard };
+}
+
+/** The real catalog, on a database of its own. Resolves to its address. */
+export async function startCatalog(cleanup: AsyncDisposableStack, redisUrl: string): Promise<string> {
+  const env = { REDIS_URL: redisUrl, DATABASE_URL: await testDatabase() };
+  return (await start(cleanup, '../../services/catalog/src/main.ts', env)).url;
 }
 
 export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {

@@ -10,7 +10,7 @@ import { freePort, startKafka, startRedis, testDatabase, testFolder } from '@fla
 import { createLogger } from '@flashsale/platform/log';
 import { connectRedis, createSaleStore } from '@flashsale/platform/redis';
 import { Existence, TOPICS } from '@flashsale/sale';
-import { BOUGHT, buy, end, payments, relay, SKU, start } from './processes.fixture.ts';
+import { BOUGHT, buy, end, payments, relay, SKU, start, startCatalog } from './processes.fixture.ts';
 import { resourceFolder } from './resources.ts';
 import type { SaleStatus } from './status.ts';
 
@@ -112,9 +112,11 @@ test(
       ...shared,
       DATABASE_URL: await testDatabase(),
     });
+    const CATALOG_URL = await startCatalog(cleanup, redisServer.url);
     const { url: supervisorUrl, replicas } = await supervisor(cleanup);
     const resources = new Resources(folderOf('resources'), `o${randomBytes(6).toString('hex')}`);
-    const env = { ...shared, ORDERS_URL: orders.url, SUPERVISOR_URL: supervisorUrl, RESOURCES_DIR: resources.folder };
+    const urls = { ORDERS_URL: orders.url, CATALOG_URL };
+    const env = { ...shared, ...urls, SUPERVISOR_URL: supervisorUrl, RESOURCES_DIR: resources.folder };
     const first = await start(cleanup, 'main.ts', env);
 
     const opensAt = Date.now() + 6_000;

@@ -6,6 +6,7 @@ import { gatherFacts, rejectedConditions, writeFacts } from './facts.ts';
 import { setGate } from './gate.ts';
 import { showSale } from './metrics.ts';
 import { isAsBefore, longestRest, nextPass, PROOFS, SOON_MS } from './pace.ts';
+import { keepPages } from './pages.ts';
 import { prove } from './proof.ts';
 import type { SaleResource } from './resources.ts';
 import { scaleTargets, type ScaleMode } from './scale.ts';
@@ -72,7 +73,15 @@ export async function reconcile(
 }
 
 function newScope(given: Pick<Scope, 'resource' | 'memory' | 'status' | 'sale' | 'problems'>): Scope {
-  return { ...given, barred: undefined, now: 0, inspection: undefined, totals: undefined, trouble: [] };
+  return {
+    ...given,
+    barred: undefined,
+    now: 0,
+    inspection: undefined,
+    totals: undefined,
+    pages: undefined,
+    trouble: [],
+  };
 }
 
 function pause({ memory, ...scope }: Scope, { timers }: OperatorDeps): number {
@@ -130,7 +139,9 @@ async function keepPromises(scope: Scope, deps: PassDeps): Promise<void> {
     await repair(scope, deps, (changed) => save(changed, deps));
   }
   if (phase === 'Closed') await finish(scope, deps);
-  if (!scope.barred) await scale(scope, deps);
+  if (scope.barred) return;
+  await keepPages(scope, deps);
+  await scale(scope, deps);
 }
 
 /** Before the opening. A status that was lost starts again from here; stock that has sold is settled, not forgotten. */

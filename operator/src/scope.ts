@@ -1,5 +1,7 @@
 /** What one pass of the loop over one sale works on. */
 import type {
+  ExpirySpread,
+  HotPages,
   Ledger,
   LedgerTotals,
   PurchaseLog,
@@ -15,6 +17,7 @@ import type { ClockWatch } from './clock-watch.ts';
 import type { Demands } from './demands.ts';
 import { DrainWatch } from './drained.ts';
 import type { KnownSales } from './known-sales.ts';
+import { newPageMemory, type FoundPages, type PageMemory } from './pages.ts';
 import type { Registry } from './registry.ts';
 import type { SaleResource, SaleResources } from './resources.ts';
 import type { SaleStatus } from './status.ts';
@@ -26,6 +29,9 @@ export interface OperatorDeps {
   readonly log: PurchaseLog;
   readonly ledger: Ledger;
   readonly workloads: Workloads;
+  readonly pages: HotPages;
+  /** When the pages of all sales expire. */
+  readonly expiries: ExpirySpread;
   readonly demands: Demands;
   readonly known: KnownSales;
   readonly clock: ClockWatch;
@@ -58,6 +64,7 @@ export interface SaleMemory {
   repair: string | undefined;
   /** Where nobody was found to have bought under this sale's name. */
   nameIsFree: 'unknown' | 'by ledger' | 'by ledger and log';
+  readonly pages: PageMemory;
   drain: DrainWatch;
   /** True: after the drain, log and Redis knew the same open purchases. */
   allEnded: boolean;
@@ -75,6 +82,7 @@ export const newMemory = (): SaleMemory => ({
   unbalanced: 0,
   repair: undefined,
   nameIsFree: 'unknown',
+  pages: newPageMemory(),
   drain: new DrainWatch(),
   allEnded: false,
   failedProofs: 0,
@@ -96,6 +104,8 @@ export interface Scope {
   now: number;
   inspection: SaleInspection | undefined;
   totals: readonly LedgerTotals[] | undefined;
+  /** Undefined where they were not looked at. */
+  pages: FoundPages | undefined;
   /** What could not be done and does not keep the rest from being done. */
   trouble: string[];
 }

@@ -1,15 +1,26 @@
 /** The surroundings of an operator under test: a real Redis, and a log, a ledger, consumers and workloads in memory. */
+import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, type Clock } from '@flashsale/kube/clock';
 import { createLogger } from '@flashsale/platform/log';
-import { connectRedis, createSaleStore, createSignals, type RedisConnection } from '@flashsale/platform/redis';
 import {
+  connectRedis,
+  createPageCache,
+  createSaleStore,
+  createSignals,
+  type RedisConnection,
+} from '@flashsale/platform/redis';
+import {
+  ExpirySpread,
+  keys,
   purchaseId,
   TOPICS,
+  type HotPages,
   type Ledger,
   type LedgerEntry,
+  type PageCache,
   type PublishedSale,
   type PurchaseLog,
   type PurchaseReserved,
@@ -40,7 +51,7 @@ export interface SpecChange {
 }
 
 type Allocation = Map<string, { allocated: number; sold: number }>;
-type Server = 'ledger' | 'log' | 'workloads' | 'redis';
+type Server = 'ledger' | 'log' | 'workloads' | 'catalog' | 'redis';
 
 /** Puts nothing off but for ever: passes begin when a test asks for them. */
 const byHand: Clock = { ...systemClock, after: () => () => undefined };
@@ -64,11 +75,15 @@ export class World {
   readonly replicas = new Map<string, { desired: number; ready: number }>();
   /** Servers that fail each call. */
   readonly down = new Set<Server>();
+  /** Pages of this world alone: list pages have the same names everywhere. */
+  readonly #prefix = `w-${randomBytes(6).toString('hex')}/`;
+  readonly cache: PageCache;
   #buyers = 0;
 
   private constructor(redis: RedisConnection, folder: string) {
     this.redis = redis;
     this.store = createSaleStore(redis);
+    this.cache = createPageCache(redis, this.#prefix);
     this.folder = folder;
     for (const topic of Object.values(TOPICS)) this.topics[topic] = [];
   }
@@ -126,6 +141,8 @@ export class World {
       log: this.#failing('log', this.log()),
       ledger,
       workloads: this.#failing('workloads', this.workloads()),
+      pages: this.#pages(),
+      expiries: new ExpirySpread(),
       demands: new Demands(),
       known: new KnownSales({ store, ledger }),
       clock: new ClockWatch(),
@@ -203,6 +220,26 @@ export class World {
         return Promise.resolve();
       },
     };
+  }
+
+  /** A catalog that makes every page there may be, over the cache that it really has. */
+  pages(): HotPages {
+    return {
+      preload: async (_sale, pages) => {
+        await this.cache.put(pages.map((page) => ({ ...page, body: '{}', version: 1, loadMs: 1 })));
+      },
+      readBack: (names) => this.cache.left(names),
+    };
+  }
+
+  #pages(): HotPages {
+    const [catalog, redis] = [this.#failing('catalog', this.pages()), this.#failing('redis', this.pages())];
+    return { preload: (sale, pages) => catalog.preload(sale, pages), readBack: (names) => redis.readBack(names) };
+  }
+
+  /** Redis forgets a page. */
+  async losePage(name: string): Promise<void> {
+    await this.redis.command('DEL', keys.page(this.#prefix + name));
   }
 
   #failing<T extends object>(server: Server, port: T): T {

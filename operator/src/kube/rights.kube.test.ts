@@ -19,7 +19,7 @@ import { TOPICS, type SaleStore } from '@flashsale/sale';
 import type { EventProducer } from '@flashsale/platform/kafka';
 import { installRightsIn, kubeconfigOf, openCluster, type Cluster } from '../api/cluster.fixture.ts';
 import { granted, rightOf } from '../api/rights.fixture.ts';
-import { BOUGHT, buy, end, payments, relay, start, type Confinement } from '../processes.fixture.ts';
+import { BOUGHT, buy, end, payments, relay, start, startCatalog, type Confinement } from '../processes.fixture.ts';
 import type { SaleStatus } from '../status.ts';
 import { itemOf } from '../world.fixture.ts';
 import { STATEFUL_SETS } from './workloads.ts';
@@ -173,7 +173,8 @@ test(
     const KUBECONFIG = `${folderOf('redis')}.proxy.kubeconfig`;
     await writeFile(KUBECONFIG, proxy.config.exportConfig());
     chmodSync(KUBECONFIG, 0o644);
-    const env = { ...shared, ORDERS_URL: orders.url, KUBECONFIG, RESOURCES_DIR: '', SUPERVISOR_URL: '' };
+    const urls = { ORDERS_URL: orders.url, CATALOG_URL: await startCatalog(cleanup, redisServer.url) };
+    const env = { ...shared, ...urls, KUBECONFIG, RESOURCES_DIR: '', SUPERVISOR_URL: '' };
     const confined = confinement('/');
     t.diagnostic(`as user ${confined.id ?? process.getuid?.() ?? '?'}`);
     const place = { WATCH_NAMESPACE: namespace, LEASE_NAMESPACE: namespace, HOME: '/nonexistent' };

@@ -25,7 +25,7 @@ export interface SaleFacts {
   /** Hot pages that were read back from the cache. Undefined where nobody looked: before the warm-up and after the closing. */
   readonly cachedPages: number | undefined;
   /** Why pages are missing, where that is known. */
-  readonly pagesNote?: string;
+  readonly pagesNote?: string | undefined;
   /** Ready replicas of each scaled workload, by `targetKey`. A workload that does not exist is absent. */
   readonly readyReplicas: ReadonlyMap<string, number>;
   /** Why a workload does not have its replicas, by `targetKey`, where that is known. Absent: nothing is known. */

@@ -5,6 +5,7 @@ const shape = {
   PORT: vars.PORT,
   CHECKOUT_URL: z.url(),
   ORDERS_URL: z.url(),
+  CATALOG_URL: z.url(),
   IDENTITY_URL: z.url(),
   LIVE_URL: z.url(),
   /** Longest time from a whole request to the head of its answer, in ms. */

@@ -47,6 +47,7 @@ before(async () => {
     IDENTITY_URL: upstreamUrl,
     LIVE_URL: upstreamUrl,
     ORDERS_URL: deadUrl,
+    CATALOG_URL: upstreamUrl,
     UPSTREAM_DEADLINE_MS: '300',
     MAX_TUNNELS: '2',
   });

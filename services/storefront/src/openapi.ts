@@ -71,6 +71,15 @@ const query = (name: string, description: string, schema: Schema): Parameter => 
   required: false,
   schema,
 });
+/** An answer that browsers keep for a moment, and ask about by its ETag. */
+const cached = (answer: Answer): Answer => ({
+  ...answer,
+  headers: {
+    ETag: { description: 'Send it back in If-None-Match.', schema: string },
+    'Cache-Control': { description: 'How long it may be shown.', schema: string },
+  },
+});
+const notModified: Answer = { description: 'It is as `If-None-Match` says.' };
 const signedIn = { security: [{ bearer: [] }] };
 const page = [
   query('limit', 'Most entries of a page, 1 to 100; 20 where absent.', { type: 'integer', minimum: 1, maximum: 100 }),
@@ -94,6 +103,12 @@ const schemas: Record<string, Schema> = {
     closesAt: time,
     now: { ...time, description: 'The time by which the sale opens.' },
     items: list(ref('Item')),
+  }),
+  Product: object({
+    id: { ...string, description: 'The sku.' },
+    title: string,
+    description: string,
+    price: ref('Money'),
   }),
   Purchase: object(
     {
@@ -151,6 +166,51 @@ const paths: Record<string, Record<string, Operation>> = {
       summary: 'One sale, and what remains of it.',
       parameters: [path('sale', 'Name of the sale.')],
       responses: { 200: json('The sale.', ref('Sale')), ...problems('sale_not_found', 'try_again_later') },
+    },
+  },
+  '/api/v1/products': {
+    get: {
+      operationId: 'listProducts',
+      summary:
+        'Products in the order of their ids, page by page. May be older than a change by the time that a page is kept.',
+      parameters: [
+        query('page', 'The page, counted from 1; 1 where absent.', { type: 'integer', minimum: 1, maximum: 10_000 }),
+        query('size', 'Products of a page; 20 where absent.', { type: 'integer', minimum: 1, maximum: 100 }),
+      ],
+      responses: {
+        200: cached(
+          json(
+            'A page; empty past the end.',
+            object({ products: list(ref('Product')), page: count, size: count, total: count }),
+          ),
+        ),
+        304: notModified,
+        ...problems('invalid_request', 'try_again_later'),
+      },
+    },
+  },
+  '/api/v1/products/{id}': {
+    get: {
+      operationId: 'getProduct',
+      summary: 'One product.',
+      parameters: [path('id', 'The sku.')],
+      responses: {
+        200: cached(json('The product.', ref('Product'))),
+        304: notModified,
+        ...problems('product_not_found', 'try_again_later'),
+      },
+    },
+  },
+  '/api/v1/search': {
+    get: {
+      operationId: 'searchProducts',
+      summary: 'The 20 products that are nearest to some words, wrong letters forgiven.',
+      parameters: [{ ...query('q', 'Words.', { type: 'string', minLength: 2, maxLength: 80 }), required: true }],
+      responses: {
+        200: cached(json('The products, the nearest first.', object({ products: list(ref('Product')) }))),
+        304: notModified,
+        ...problems('invalid_request', 'try_again_later'),
+      },
     },
   },
   '/api/v1/sales/{sale}/purchases': {

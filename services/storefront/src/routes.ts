@@ -1,6 +1,6 @@
 /** Which service answers which path. What is not in the table goes nowhere: `/internal` above all. */
 
-export const UPSTREAMS = ['checkout', 'orders', 'identity', 'live'] as const;
+export const UPSTREAMS = ['checkout', 'orders', 'catalog', 'identity', 'live'] as const;
 export type Upstream = (typeof UPSTREAMS)[number];
 
 /** The WebSocket; the only path that is upgraded. */
@@ -18,6 +18,8 @@ export const ROUTES: readonly Route[] = [
   { path: '/api/v1/purchases', below: 'only', to: 'checkout' },
   { path: '/api/v1/purchases', to: 'orders' },
   { path: '/api/v1/orders', below: 'too', to: 'orders' },
+  { path: '/api/v1/products', below: 'too', to: 'catalog' },
+  { path: '/api/v1/search', to: 'catalog' },
   { path: '/api/v1/auth', below: 'only', to: 'identity' },
   { path: '/oidc', below: 'only', to: 'identity' },
   { path: '/api/v1/live/tickets', to: 'live' },

@@ -14,6 +14,7 @@ export function storefrontService(config: StorefrontConfig, log: Logger): { part
     {
       checkout: config.CHECKOUT_URL,
       orders: config.ORDERS_URL,
+      catalog: config.CATALOG_URL,
       identity: config.IDENTITY_URL,
       live: config.LIVE_URL,
     },

@@ -28,7 +28,7 @@ export interface Infra {
 export const STOP_ORDER: readonly (readonly string[])[] = [
   ['operator', 'storefront', 'live'],
   ['checkout'],
-  ['payments', 'orders'],
+  ['payments', 'orders', 'catalog'],
   ['identity'],
   ['kafka'],
   ['postgres'],
@@ -39,7 +39,7 @@ export const STOP_ORDER: readonly (readonly string[])[] = [
 const TEST_BUYER_CREDIT_MINOR = '100000';
 
 /** Services with a database of their own. */
-export const DATABASES = ['identity', 'payments', 'orders'] as const;
+export const DATABASES = ['identity', 'payments', 'orders', 'catalog'] as const;
 
 export function databaseUrl(postgresUrl: string, name: string): string {
   const url = new URL(postgresUrl);
@@ -56,6 +56,7 @@ export function addresses(ports: Ports): Record<string, string> {
     CHECKOUT_URL: at('checkout'),
     PAYMENTS_URL: at('payments'),
     ORDERS_URL: at('orders'),
+    CATALOG_URL: at('catalog'),
     LIVE_URL: at('live'),
     SUPERVISOR_URL: at('supervisor'),
   };
@@ -98,9 +99,10 @@ export function servicePlans(dataDir: string, ports: Ports, infra: Infra): Servi
       }),
       workload: { kind: 'Deployment', name: 'payments' },
     },
+    plan('catalog', ['postgres', 'redis'], database('catalog')),
     plan('checkout', ['kafka', 'redis', ...signedIn]),
     plan('live', ['redis', ...signedIn], { SERVER_ID: 'live-1' }),
-    plan('operator', ['kafka', 'redis', 'orders', 'payments', 'kubernetes'], placeOf(dataDir, infra)),
+    plan('operator', ['kafka', 'redis', 'orders', 'payments', 'catalog', 'kubernetes'], placeOf(dataDir, infra)),
   ];
 }
 

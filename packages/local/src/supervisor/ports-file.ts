@@ -5,7 +5,7 @@ import { freePort, isFree } from '../ports.ts';
 
 export type Ports = Readonly<Record<string, number>>;
 
-const SERVICES = ['storefront', 'identity', 'checkout', 'payments', 'orders', 'live', 'operator'];
+const SERVICES = ['storefront', 'identity', 'checkout', 'payments', 'orders', 'catalog', 'live', 'operator'];
 const NAMES = [
   ...['redis', 'kafka', 'kafka-controller', 'postgres', 'kubernetes', 'supervisor'],
   ...SERVICES.slice(1),

@@ -7,6 +7,7 @@ import { fenced } from '@flashsale/operator/fence';
 import { KnownSales } from '@flashsale/operator/known-sales';
 import { createRunner } from '@flashsale/operator/runner';
 import { loop } from '@flashsale/platform/run';
+import { ExpirySpread, type HotPages } from '@flashsale/sale';
 import type { ProcessPorts } from './ports.ts';
 
 /** As in operator/src/main.ts. */
@@ -43,6 +44,8 @@ export function startOperator(ports: ProcessPorts, fence: Fence = fenced): void 
     log: ports.kafka.log(),
     ledger,
     workloads: fence(ports.workloads, leads),
+    pages: fence(keptPages(), leads),
+    expiries: new ExpirySpread(),
     demands: new Demands(),
     known: new KnownSales({ store, ledger }),
     clock,
@@ -61,4 +64,19 @@ export function startOperator(ports: ProcessPorts, fence: Fence = fenced): void 
     { name: 'reconcile', start: () => runner.start() },
     looks,
   ]);
+}
+
+/** The catalog is not simulated: pages are there for as long as they were asked for, and never longer than this process. */
+function keptPages(): HotPages {
+  const expiries = new Map<string, number>();
+  return {
+    preload: (_sale, pages) => {
+      for (const { name, ttlMs } of pages) expiries.set(name, Date.now() + ttlMs);
+      return Promise.resolve();
+    },
+    readBack: (names) => {
+      const left = names.map((name) => (expiries.get(name) ?? 0) - Date.now());
+      return Promise.resolve(left.map((ms) => (ms > 0 ? ms : undefined)));
+    },
+  };
 }
