@@ -4,6 +4,7 @@ import { readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import { kubectl } from '@flashsale/local/servers/kubectl';
 import { testKube } from '@flashsale/local/testing';
 import { stringify } from 'yaml';
 import { answerOf, manifests, openCluster, type Cluster, type Manifest } from './cluster.fixture.ts';
@@ -168,6 +169,22 @@ test('kubectl explain knows what is said of each field', async () => {
     found = await published();
   }
   assert.deepEqual(found.toSorted(), wanted.toSorted());
+});
+
+test('kubectl itself explains a field, and knows the short name and the categories', async () => {
+  const kubeconfig = await testKube();
+  const explained = await kubectl(kubeconfig, 'explain', 'fsale.spec.scale.lag.perReplica');
+  assert.match(explained, /FIELD: perReplica <integer>/);
+  assert.match(explained, /Records of lag one replica is meant to have\./);
+  const name = 'by-kubectl';
+  await cluster.client.call({ method: 'POST', path: cluster.sales, body: document(SPEC, cluster.namespace, name) });
+  const namespace = `--namespace=${cluster.namespace}`;
+  const shown = await kubectl(kubeconfig, 'get', 'fsale', name, namespace);
+  assert.match(shown, /^NAME +PHASE +OPENS +STOCK +SOLD +LAG +READY +AGE\nby-kubectl +2026-12-01T10:00:00Z +\d+s\n$/);
+  for (const category of ['all', 'flashsale']) {
+    const found = await kubectl(kubeconfig, 'get', category, namespace, '--output=name');
+    assert.match(found, /^flashsale\.flashsale\.dev\/by-kubectl$/m);
+  }
 });
 
 interface OpenApi {
