@@ -1,6 +1,6 @@
 /** Ourselves, as a peer among peers. */
 import type { RunningPlatform } from '@flashsale/local/supervisor/running';
-import { freshTokens, openSale, settledProof, SKU } from '../src/load-sale.ts';
+import { freshTokens, openSale, SKU, untilSettled } from '../src/load-sale.ts';
 import type { Adapter, Outcome } from './adapter.ts';
 
 /** The sale closes by itself long after its round. */
@@ -20,7 +20,7 @@ export function flashsale(running: RunningPlatform): Adapter {
     }),
     outcome: (status, body) => outcomeOf(status, body),
     // Until every purchase is paid and in the ledger: that work counts as well.
-    sold: async (_shop, { name }, signal) => (await settledProof(running, name, signal)).sold,
+    sold: (_shop, { name }, signal) => untilSettled(running, name, signal),
   };
 }
 

@@ -3,9 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Proof } from '@flashsale/operator/proof';
 import { takeBuyers, urlOf } from '@flashsale/local/commands/crowd';
-import { takeProof } from '@flashsale/local/commands/proof';
 import { REPO } from '@flashsale/local/paths';
 import type { RunningPlatform } from '@flashsale/local/supervisor/running';
 import { internalClient } from '@flashsale/platform/http';
@@ -23,6 +21,10 @@ const TOKENS_AT_ONCE = 10_000;
 const SETTLED_WITHIN_MS = 90_000;
 const READ_EVERY_MS = 500;
 const READ_DEADLINE_MS = 2_000;
+
+interface Totals {
+  readonly items: readonly { readonly sku: string; readonly allocated: number; readonly sold: number }[];
+}
 
 interface SaleView {
   readonly phase: string;
@@ -81,13 +83,20 @@ export async function freshTokens(running: RunningPlatform, count: number): Prom
   return pieces.join('');
 }
 
-/** The proof when no purchase is under way any more, or the last one taken where that takes too long. */
-export async function settledProof(running: RunningPlatform, sale: string, signal: AbortSignal): Promise<Proof> {
+/**
+ * Waits until no purchase is under way: what the ledger has sold and what is free make the stock. Resolves to what is
+ * sold by the ledger, then or after the longest wait.
+ */
+export async function untilSettled(running: RunningPlatform, sale: string, signal: AbortSignal): Promise<number> {
+  const orders = internalClient(urlOf(running, 'ORDERS_URL'));
   const until = Date.now() + SETTLED_WITHIN_MS;
   for (;;) {
-    const proof = await takeProof(sale, running);
-    if (proof.held === 0 || Date.now() > until) return proof;
-    await pause(2_000, undefined, { signal });
+    const { items } = await orders.json<Totals>('GET', `/internal/sales/${sale}/totals`);
+    const totals = items.find(({ sku }) => sku === SKU);
+    const free = (await viewOf(running, sale))?.items.find(({ sku }) => sku === SKU)?.remaining;
+    const isSettled = totals !== undefined && free !== undefined && totals.sold + free === totals.allocated;
+    if (isSettled || Date.now() > until) return totals?.sold ?? 0;
+    await pause(POLL_MS, undefined, { signal });
   }
 }
 

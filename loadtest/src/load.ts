@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { describeProof } from '@flashsale/local/commands/proof';
+import { describeProof, takeProof } from '@flashsale/local/commands/proof';
 import { stateHome } from '@flashsale/local/paths';
 import { NotRunningError, type RunningPlatform } from '@flashsale/local/supervisor/running';
 import { urlOf } from '@flashsale/local/commands/crowd';
@@ -12,7 +12,7 @@ import { K6Samples } from './k6-samples.ts';
 import { helpText, readOptions, UsageError, type LoadOptions } from './load-options.ts';
 import { borrowPlatform } from './load-platform.ts';
 import { figuresOf, memoryGrowth, RECORD_FORM, slicesOf, type LoadRun, type Reading } from './load-run.ts';
-import { freshTokens, openSale, settledProof, SKU, watch } from './load-sale.ts';
+import { freshTokens, openSale, SKU, untilSettled, watch } from './load-sale.ts';
 import { bound, format, renderReport } from './report.ts';
 import { compare, historyOf, type Comparison } from './report-compare.ts';
 import { FOLLOW_SECONDS, type Plan } from './scenarios.ts';
@@ -82,7 +82,8 @@ async function send(k6: string, running: RunningPlatform, options: LoadOptions, 
       summaryFile,
     };
     const { summary } = await runK6(k6, plan, samples, signal);
-    const proof = await settledProof(running, sale, signal);
+    await untilSettled(running, sale, signal);
+    const proof = await takeProof(sale, running);
     const verdicts = judge(objectivesOf(scenario, size), summary, {
       proof_problems: proof.problems.length + (proof.holds ? 0 : 1),
       units_oversold: proof.oversold,
