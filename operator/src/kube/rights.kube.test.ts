@@ -167,7 +167,7 @@ test(
 
     await installRightsIn(client, namespace);
     const direct = `${folderOf('redis')}.kubeconfig`;
-    await writeFile(direct, await kubeconfigOf(client, config, namespace));
+    await writeFile(direct, await kubeconfigOf(client, config, namespace), { mode: 0o600 });
     const proxy = await startProxy(direct);
     cleanup.defer(() => proxy.close());
     const KUBECONFIG = `${folderOf('redis')}.proxy.kubeconfig`;
