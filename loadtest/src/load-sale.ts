@@ -70,6 +70,17 @@ async function apply(document: string): Promise<void> {
   if (code !== 0) throw new Error(`\`flashsale apply\` ended with ${code ?? 'a signal'}`);
 }
 
+/** Sixty products to look at: three list pages, and something to find. They stay. */
+export async function putProducts(running: RunningPlatform): Promise<void> {
+  const products = Array.from({ length: 60 }, (_, i) => ({
+    id: `load-product-${i}`,
+    title: `${['Air', 'Zero', 'Trail'][i % 3] ?? ''} shoe ${i}`,
+    description: 'Of a load test.',
+    price: { amount: '19.00', currency: 'EUR' },
+  }));
+  await internalClient(urlOf(running, 'CATALOG_URL')).text('PUT', '/internal/products', { products });
+}
+
 /** Access tokens of `count` test buyers that nobody used before, one a line; they are valid for two hours. */
 export async function freshTokens(running: RunningPlatform, count: number): Promise<string> {
   const from = await takeBuyers(running, count);

@@ -12,10 +12,10 @@ import { K6Samples } from './k6-samples.ts';
 import { helpText, readOptions, UsageError, type LoadOptions } from './load-options.ts';
 import { borrowPlatform } from './load-platform.ts';
 import { figuresOf, memoryGrowth, RECORD_FORM, slicesOf, type LoadRun, type Reading } from './load-run.ts';
-import { freshTokens, openSale, SKU, untilSettled, watch } from './load-sale.ts';
+import { freshTokens, openSale, putProducts, SKU, untilSettled, watch } from './load-sale.ts';
 import { bound, format, renderReport } from './report.ts';
 import { compare, historyOf, type Comparison } from './report-compare.ts';
-import { FOLLOW_SECONDS, type Plan } from './scenarios.ts';
+import { FOLLOW_SECONDS, SHAPES, type Plan } from './scenarios.ts';
 import { objectivesOf } from './slo.ts';
 import { judge } from './slo-judge.ts';
 
@@ -62,6 +62,7 @@ async function send(k6: string, running: RunningPlatform, options: LoadOptions, 
     `${scenario}: ${size.buyers} buyers, ${size.rate} a second, on the sale ${sale} of ${size.stock} units`,
   );
   await openSale(running, { name: sale, stock: size.stock, openForMs: openFor(size.seconds) }, signal);
+  if (SHAPES[scenario].browses === true) await putProducts(running);
   const folder = await mkdtemp(join(tmpdir(), 'flashsale-k6-'));
   const samples = new K6Samples();
   const readings: Reading[] = [];

@@ -11,6 +11,8 @@ interface Shape {
   readonly rate: number;
   /** Units on sale, of the number of buyers. */
   readonly stock: (buyers: number) => number;
+  /** Buyers look at products as well: the catalog is given some. */
+  readonly browses?: boolean;
 }
 
 const half = (buyers: number): number => Math.ceil(buyers / 2);
@@ -22,6 +24,7 @@ export const SHAPES: Readonly<Record<Scenario, Shape>> = {
     buyers: 20,
     rate: 5,
     stock: half,
+    browses: true,
   },
   'open-rush': {
     about: 'many buyers arrive at a fixed rate from the opening on; half of them get a unit',
@@ -40,6 +43,7 @@ export const SHAPES: Readonly<Record<Scenario, Shape>> = {
     buyers: 200,
     rate: 10,
     stock: (buyers) => buyers,
+    browses: true,
   },
   soak: {
     about: 'a steady stream for as long as you say (--duration 30m): nothing drifts, memory stays flat',
