@@ -102,14 +102,24 @@ const scaleSchema = z
   .describe('A workload that is scaled up ahead of the opening, follows its backlog, and gets back what it had.');
 
 const cacheSchema = z.strictObject({
-  ttl: durationOf('How long a page stays in the cache.', '2m', rules.ABOVE_ZERO).default('2m'),
+  ttl: durationOf(
+    'The longest time that a page stays in the cache. Until the sale closes it is loaded again before that.',
+    '2m',
+    rules.ABOVE_ZERO,
+  ).default('2m'),
   jitter: z
     .number()
     .min(0)
     .max(1)
     .default(0.3)
-    .describe('The part of ttl by which expiries are spread, from 0 to 1, so that pages do not expire together.'),
-  pages: count('Hot pages loaded before the opening.', 0, SALE_LIMITS.pages).default(20),
+    .describe(
+      'The part of ttl by which expiries are spread, from 0 to 1, so that pages do not expire together. A page stays for ttl less that part at least, and for a quarter of ttl whatever the jitter.',
+    ),
+  pages: count(
+    'List pages of the shop that are loaded before the opening, beside the page of each item: the first so many, of 20 products each, those past the end of the list too.',
+    0,
+    SALE_LIMITS.pages,
+  ).default(20),
 });
 
 const warmSchema = z.strictObject({
@@ -117,7 +127,7 @@ const warmSchema = z.strictObject({
   shards: count('Parts that stock is dealt out to in Redis. Fixed from the warm-up on.', 1, SALE_LIMITS.shards).default(
     4,
   ),
-  cache: cacheSchema.prefault({}).describe('The pages that are loaded before the opening.'),
+  cache: cacheSchema.prefault({}).describe('The hot pages: that of each item, and the first list pages of the shop.'),
 });
 
 const paymentSchema = z.strictObject({
