@@ -1,7 +1,8 @@
 /** What the command line of `npm run load` understands. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { helpText, readOptions, UsageError } from './load-options.ts';
+import { UsageError } from './command.ts';
+import { helpText, readOptions } from './load-options.ts';
 import { SCENARIOS } from './scenarios.ts';
 
 test('a scenario, its size and where the report goes', () => {

@@ -1,10 +1,8 @@
 /** The command line of `npm run load`: what it understands, its help, what is wrong with what was typed. Pure. */
 import { parseArgs } from 'node:util';
 import { formatDuration, parseDuration } from '@flashsale/sale';
+import { UsageError } from './command.ts';
 import { SCENARIOS, SHAPES, sizeOf, type Scenario, type Size } from './scenarios.ts';
-
-/** Wrong use: the message is for the user, without a stack. */
-export class UsageError extends Error {}
 
 export interface LoadOptions {
   readonly scenario: Scenario;

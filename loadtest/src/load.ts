@@ -4,12 +4,13 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { describeProof, takeProof } from '@flashsale/local/commands/proof';
 import { stateHome } from '@flashsale/local/paths';
-import { NotRunningError, type RunningPlatform } from '@flashsale/local/supervisor/running';
+import type { RunningPlatform } from '@flashsale/local/supervisor/running';
 import { urlOf } from '@flashsale/local/commands/crowd';
+import { runCommand } from './command.ts';
 import { table } from './figures.ts';
 import { findK6, runK6 } from './k6.ts';
 import { K6Samples } from './k6-samples.ts';
-import { helpText, readOptions, UsageError, type LoadOptions } from './load-options.ts';
+import { helpText, readOptions, type LoadOptions } from './load-options.ts';
 import { borrowPlatform } from './load-platform.ts';
 import { figuresOf, memoryGrowth, RECORD_FORM, slicesOf, type LoadRun, type Reading } from './load-run.ts';
 import { freshTokens, openSale, putProducts, SKU, untilSettled, watch } from './load-sale.ts';
@@ -23,24 +24,18 @@ const PROGRESS_MS = 5_000;
 /** Beyond arrivals and followers: start, late endings, the proof. */
 const SPARE_MS = 10 * 60_000;
 
-process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
-  const isPlain = error instanceof UsageError || error instanceof NotRunningError;
-  console.error(isPlain ? `load: ${error.message}` : error);
-  return error instanceof UsageError ? 2 : 1;
-});
+await runCommand('load', main);
 
-async function main(args: readonly string[]): Promise<number> {
-  const options = readOptions(args);
+async function main(signal: AbortSignal): Promise<number> {
+  const options = readOptions(process.argv.slice(2));
   if (options === undefined) {
     process.stdout.write(helpText());
     return 0;
   }
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new UsageError('ended')));
   const k6 = await findK6();
   const platform = await borrowPlatform(options.up);
   try {
-    const sent = await send(k6, platform.running, options, stop.signal);
+    const sent = await send(k6, platform.running, options, signal);
     const { run, comparison, report } = await keep(sent, options.report);
     process.stdout.write(options.output === 'json' ? `${JSON.stringify(run)}\n` : asText(run, comparison));
     console.error(`report: ${report}`);

@@ -13,6 +13,8 @@ export interface CrowdOptions {
   readonly concurrency: number;
   readonly budgetMs: number;
   readonly seed: number;
+  /** Ends the crowd before its budget does. */
+  readonly signal?: AbortSignal;
 }
 
 export interface CrowdResult {
@@ -31,14 +33,14 @@ export async function sendCrowd(
   { origin }: Shop,
   round: Round,
   tokens: readonly string[],
-  { concurrency, budgetMs, seed }: CrowdOptions,
+  { concurrency, budgetMs, seed, signal }: CrowdOptions,
 ): Promise<CrowdResult> {
   const pool = new Pool(origin, { connections: concurrency, headersTimeout: ANSWER_MS, bodyTimeout: ANSWER_MS });
   const order = shuffled(tokens, seed);
   const latencies = new Histogram();
   const counts: Record<Outcome, number> = { bought: 0, turnedAway: 0, again: 0, failed: 0 };
   const started = performance.now();
-  const over = AbortSignal.timeout(budgetMs);
+  const over = AbortSignal.any([AbortSignal.timeout(budgetMs), ...(signal ? [signal] : [])]);
   const tryOnce = async (token: string): Promise<Outcome> => {
     const { method, path, headers = {}, body = null } = adapter.buy(round, token);
     const sent = performance.now();

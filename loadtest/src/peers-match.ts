@@ -58,7 +58,7 @@ async function playRound(
   if (tokens.length !== buyers) throw new Error(`${adapter.name} has ${tokens.length} tokens for ${buyers} buyers`);
   const before = cpuMs();
   // The same order for all, another one each round.
-  const crowd = await sendCrowd(adapter, shop, round, tokens, { concurrency, budgetMs, seed: seed + number });
+  const crowd = await sendCrowd(adapter, shop, round, tokens, { concurrency, budgetMs, seed: seed + number, signal });
   ended.throwIfAborted();
   const sold = await adapter.sold?.(shop, round, signal);
   const { latencies, ...counts } = crowd;

@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { freePort } from '@flashsale/local/ports';
 import { signalQuietly } from '@flashsale/local/pid';
 import type { Shop } from '../peers/adapter.ts';
+import { UsageError } from './command.ts';
 import { markedPids, useOf } from './process-tree.ts';
 
 const READY_MS = 120_000;
@@ -68,8 +69,8 @@ async function untilListening(port: number, ended: () => number | string | null,
   const until = Date.now() + READY_MS;
   while (!(await accepts(port))) {
     const how = ended();
-    if (how !== null) throw new Error(`the peer ended before it listened on port ${port} (${how})`);
-    if (Date.now() > until) throw new Error(`the peer does not listen on port ${port} after ${READY_MS / 1000} s`);
+    if (how !== null) throw new UsageError(`the peer ended before it listened on port ${port} (${how})`);
+    if (Date.now() > until) throw new UsageError(`the peer does not listen on port ${port} after ${READY_MS / 1000} s`);
     await pause(POLL_MS, undefined, { signal });
   }
 }

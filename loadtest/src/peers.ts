@@ -3,10 +3,9 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { urlOf } from '@flashsale/local/commands/crowd';
-import { NotRunningError } from '@flashsale/local/supervisor/running';
 import type { Adapter } from '../peers/adapter.ts';
 import { flashsale } from '../peers/flashsale.ts';
-import { UsageError } from './load-options.ts';
+import { runCommand, UsageError } from './command.ts';
 import { borrowPlatform } from './load-platform.ts';
 import { play, type MatchOptions } from './peers-match.ts';
 import { startPeer, type PeerCommand } from './peers-process.ts';
@@ -32,13 +31,9 @@ peer that runs. The adapter is one small file: see loadtest/peers/adapter.ts and
 `;
 
 const { values } = parse();
-process.exitCode = await main().catch((error: unknown) => {
-  const isPlain = error instanceof UsageError || error instanceof NotRunningError;
-  console.error(isPlain ? `peers: ${error.message}` : error);
-  return error instanceof UsageError ? 2 : 1;
-});
+await runCommand('peers', main);
 
-async function main(): Promise<number> {
+async function main(signal: AbortSignal): Promise<number> {
   if (values.help) {
     process.stdout.write(HELP);
     return 0;
@@ -46,11 +41,9 @@ async function main(): Promise<number> {
   const options = matchOptions();
   const command = peerCommand();
   const adapter = await loadAdapter(values.adapter);
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new UsageError('ended')));
   const platform = await borrowPlatform(values.up);
   try {
-    const peer = await startPeer(command, stop.signal);
+    const peer = await startPeer(command, signal);
     try {
       const { running } = platform;
       const us = {
@@ -58,7 +51,7 @@ async function main(): Promise<number> {
         shop: { origin: urlOf(running, 'EDGE_URL') },
         cpuMs: () => useOf([running.pid]).cpuMs,
       };
-      const results = await play([us, { adapter, shop: peer, cpuMs: () => peer.cpuMs() }], options, stop.signal);
+      const results = await play([us, { adapter, shop: peer, cpuMs: () => peer.cpuMs() }], options, signal);
       process.stdout.write(values.output === 'json' ? `${JSON.stringify(results)}\n` : `${asTable(results)}\n`);
       return 0;
     } finally {
