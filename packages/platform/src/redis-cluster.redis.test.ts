@@ -1,12 +1,20 @@
-/** The sale store's contract on a real Redis Cluster of three nodes, where the shards of a sale are on different nodes. */
+/** The contracts of the sale store, the pages and their locks on a real Redis Cluster of three nodes. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { freePorts } from '@flashsale/local/testing';
 import { saleStoreContract } from '@flashsale/sale/contract';
-import type { BroadcastMessage, Sale } from '@flashsale/sale';
+import { pageCacheContract, pageLocksContract } from '@flashsale/sale/pages-contract';
+import { keys, type BroadcastMessage, type Sale } from '@flashsale/sale';
 import { Redis } from 'ioredis';
 import { startCluster, quiet, underTest, type TestCluster } from './redis-fixtures.ts';
-import { connectRedis, createSaleStore, createSignals, type RedisConnection } from './redis.ts';
+import {
+  connectRedis,
+  createPageCache,
+  createPageLocks,
+  createSaleStore,
+  createSignals,
+  type RedisConnection,
+} from './redis.ts';
 
 const SALE: Sale = {
   name: '',
@@ -35,6 +43,18 @@ async function connected(): Promise<RedisConnection> {
 }
 
 saleStoreContract('a Redis Cluster', async () => underTest(await connected(), (await started()).ports));
+
+// Pages of a Cluster lie on all its nodes.
+pageCacheContract('pages in a Redis Cluster', async () => {
+  const redis = await connected();
+  return {
+    cache: createPageCache(redis),
+    lose: async (name) => {
+      await redis.command('DEL', keys.page(name));
+    },
+  };
+});
+pageLocksContract('locks in a Redis Cluster', async () => createPageLocks(await connected()));
 
 test('a broadcast reaches every connection, whichever node it is on', { timeout: 30_000 }, async () => {
   const [one, two] = [createSignals(await connected()), createSignals(await connected())];
