@@ -5,6 +5,8 @@ import { ensureKube, ensureKwok, KWOK_STAGES } from './kube-build.ts';
 import { kubectl } from './kubectl.ts';
 
 const READY_S = 120;
+/** The kubelet's own default. */
+const LEASE_S = 40;
 
 /** Resolves when the nodes are Ready. Throws where they are not in two minutes. */
 export async function addNodes(
@@ -17,7 +19,7 @@ export async function addNodes(
   const items = Array.from({ length: count }, (_none, index) => nodeOf(`kwok-${index + 1}`));
   await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
   await launch('scheduler', [kube, ...scheduler(kubeconfig)]);
-  await launch('kwok', [kwok, `--kubeconfig=${kubeconfig}`, `--config=${KWOK_STAGES}`, '--manage-all-nodes=true']);
+  await launch('kwok', [kwok, ...player(kubeconfig)]);
   await kubectl(kubeconfig, 'apply', '--server-side', `--filename=${file}`);
   await kubectl(kubeconfig, 'wait', '--for=condition=Ready', `--timeout=${READY_S}s`, `--filename=${file}`);
 }
@@ -29,6 +31,16 @@ function scheduler(kubeconfig: string): string[] {
     '--leader-elect=false',
     '--secure-port=0',
     '--profiling=false',
+  ];
+}
+
+function player(kubeconfig: string): string[] {
+  return [
+    `--kubeconfig=${kubeconfig}`,
+    `--config=${KWOK_STAGES}`,
+    '--manage-all-nodes=true',
+    // Without leases that are renewed, nodes and their pods are NotReady after a minute.
+    `--node-lease-duration-seconds=${LEASE_S}`,
   ];
 }
 

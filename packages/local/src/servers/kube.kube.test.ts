@@ -15,6 +15,9 @@ test('a Deployment gets its pods Ready on the nodes, before and after a restart 
     const nodes = await ask('get', 'nodes', '--output=jsonpath={.items[*].status.nodeInfo.kubeletVersion}');
     assert.equal(nodes, 'kwok-0.8.0 kwok-0.8.0');
 
+    // What keeps them Ready.
+    await ask('wait', '--for=create', 'lease/kwok-1', 'lease/kwok-2', '--namespace=kube-node-lease', '--timeout=60s');
+
     await server.stop();
     server = await startKube(options);
     await ask('scale', 'deployment/till', '--replicas=9');
