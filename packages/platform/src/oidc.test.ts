@@ -200,6 +200,17 @@ test('refuses a forged signature, a changed payload, and another key under a kno
   await refused('unauthenticated', token({}, {}, makeKey('first', 'ES256')), it);
 });
 
+test('another text with the signature of a known token is not the known token', async () => {
+  const it = verifier();
+  const known = token();
+  await it.verify(known);
+  const [header, body, signature] = known.split('.') as [string, string, string];
+  await refused('unauthenticated', `${header}.${encode({ ...good(), sub: 'eve' })}.${signature}`, it);
+  await refused('unauthenticated', `${body}.${signature}`, it);
+  await refused('unauthenticated', signature.slice(-32), it);
+  assert.equal((await it.verify(known)).buyer.id, 'ann');
+});
+
 test('no text of any form is accepted or breaks it', async () => {
   const it = verifier();
   await it.warm();

@@ -24,6 +24,8 @@ export interface TokenVerifier {
 const CLOCK_TOLERANCE_MS = 5_000;
 /** Verified tokens remembered; about 1 KB each. The oldest gives way. */
 const REMEMBERED = 100_000;
+/** By so many of a token's last characters, its signature's, it is looked up: hashing all of it would cost 1 µs. */
+const TAIL = 32;
 /** Longest token looked at, in characters. */
 const MAX_TOKEN = 8_192;
 /** Asymmetric algorithms only: with HMAC or none, whoever knows the public key could sign. */
@@ -41,21 +43,23 @@ export function createTokenVerifier(options: {
   const keys = new IssuerKeys(issuer, algorithms, (key, allowed) =>
     createCheck(key, { algorithms: allowed, issuer, audience, toleranceMs: CLOCK_TOLERANCE_MS }),
   );
-  const remembered = new Map<string, Identity>();
+  /** By the end of the token, each with the whole of it: only that is what was verified. */
+  const remembered = new Map<string, { readonly token: string; readonly identity: Identity }>();
 
   const verifyWith = (check: Check | undefined, token: string): Identity => {
     if (!check) throw refused('Its key is not known.');
     const identity = identityFrom(refusing(() => check(token)));
     if (remembered.size >= REMEMBERED) remembered.delete(remembered.keys().next().value as string);
-    remembered.set(token, identity);
+    remembered.set(token.slice(-TAIL), { token, identity });
     return identity;
   };
   return {
     verify: (token) => {
-      const known = remembered.get(token);
-      if (known) {
-        if (known.expiresAt > Date.now()) return known;
-        remembered.delete(token);
+      const tail = token.slice(-TAIL);
+      const known = remembered.get(tail);
+      if (known?.token === token) {
+        if (known.identity.expiresAt > Date.now()) return known.identity;
+        remembered.delete(tail);
       }
       const kid = keyIdOf(token);
       const check = keys.check(kid);
