@@ -63,13 +63,12 @@ class Connection implements RedisConnection {
   }
 
   readonly run: RunScript = async (script, keys, args) => {
-    const rest = [keys.length, ...keys, ...args];
     try {
-      return await this.#send('EVALSHA', [script.sha1, ...rest]);
+      return await this.#send('EVALSHA', [script.sha1, keys.length, ...keys, ...args]);
     } catch (error) {
       // The script cache does not outlive a failover or SCRIPT FLUSH. EVAL runs the text and caches it again.
       if (error instanceof Error && error.message.startsWith('NOSCRIPT'))
-        return this.#send('EVAL', [script.text, ...rest]);
+        return this.#send('EVAL', [script.text, keys.length, ...keys, ...args]);
       throw error;
     }
   };

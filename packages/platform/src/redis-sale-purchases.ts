@@ -54,8 +54,7 @@ async function reserve(
 ): Promise<ReserveAnswer[]> {
   const each = batch.map((request) => {
     checkRequest(request);
-    const { id, quantity, buyer } = request;
-    return { id, quantity, number: buyer.number?.toString() ?? '', buyer: buyer.id, body: holdBody(request) };
+    return { id: request.id, body: holdBody(request) };
   });
   const reply = await callReserve(redis.run, itemKeys(at), { epoch: sale.epoch, sku: at.sku }, each);
   const expiresAt = Number(reply[0]);

@@ -1,6 +1,7 @@
 --[[
 Reserves a batch of purchases of one item in one shard: stock, buyers' places, holds and the outbox in one step.
 Idempotent by purchase id. Nothing is written for a purchase that is refused.
+A body is the part of a hold that the caller knows (hold-codec.ts): quantity, buyer number, correlation id, buyer id.
 KEYS
   meta       hash of the shard
   item       hash of the item's counters
@@ -14,14 +15,15 @@ KEYS
 ARGV
   epoch      number   the caller's epoch; must be the shard's
   sku        string
-  each       purchase: id string, quantity number, number string, buyer string, body string
+  each       purchase: id string, body string
 RETURNS
   (number | string)[]   expiresAt of new holds in Unix ms; then for each purchase a RESERVE code, or the hold where it was here before
 ]]
 -- @include clock
 -- @include place
 -- @include answer
-local FIRST, WIDTH = 3, 5
+local FIRST, WIDTH = 3, 2
+local BODY = '^(%d+)\n(%d*)\n[^\n]*\n(.*)$'
 local n = (#ARGV - FIRST + 1) / WIDTH
 local meta = redis.call('HMGET', KEYS[1], 'epoch', 'opensAt', 'closesAt', 'state', 'holdForMs', 'membersOnly')
 local item = redis.call('HMGET', KEYS[2], 'free', 'held', 'perBuyer', 'price', 'currency')
@@ -38,17 +40,20 @@ if meta[4] == 'closed' or now >= tonumber(meta[3]) then gate = -4
 elseif now < tonumber(meta[2]) then gate = -3
 elseif meta[4] == 'paused' then gate = -5 end
 
-local ids = {}
-for i = 1, n do ids[i] = ARGV[FIRST + (i - 1) * WIDTH] end
+local ids, bodies, units, numbers, buyers = {}, {}, {}, {}, {}
+for i = 1, n do
+  local at = FIRST + (i - 1) * WIDTH
+  ids[i], bodies[i] = ARGV[at], ARGV[at + 1]
+  units[i], numbers[i], buyers[i] = string.match(bodies[i], BODY)
+end
 local known = redis.call('HMGET', KEYS[3], unpack(ids))
 
 -- What each buyer has, read in one go: `place` is a bit's offset (number) or a buyer id (string).
 local place, taken = {}, {}
 if not gate then
-  local gets, offsets, buyers = {}, {}, {}
+  local gets, offsets, counted = {}, {}, {}
   for i = 1, n do
-    local at = FIRST + (i - 1) * WIDTH
-    local bit = buyer_bit(per_buyer, ARGV[at + 2])
+    local bit = buyer_bit(per_buyer, numbers[i])
     if bit then
       place[i] = bit
       offsets[#offsets + 1] = bit
@@ -56,17 +61,17 @@ if not gate then
       gets[#gets + 1] = 'u1'
       gets[#gets + 1] = bit
     else
-      place[i] = ARGV[at + 3]
-      buyers[#buyers + 1] = ARGV[at + 3]
+      place[i] = buyers[i]
+      counted[#counted + 1] = buyers[i]
     end
   end
   if #offsets > 0 then
     local bits = redis.call('BITFIELD', KEYS[6], unpack(gets))
     for j = 1, #offsets do taken[offsets[j]] = bits[j] end
   end
-  if #buyers > 0 then
-    local counts = redis.call('HMGET', KEYS[7], unpack(buyers))
-    for j = 1, #buyers do taken[buyers[j]] = tonumber(counts[j] or 0) end
+  if #counted > 0 then
+    local counts = redis.call('HMGET', KEYS[7], unpack(counted))
+    for j = 1, #counted do taken[counted[j]] = tonumber(counts[j] or 0) end
   end
 end
 
@@ -77,15 +82,14 @@ end
 local head = '0\n' .. expires_at .. '\n' .. ARGV[1] .. '\n' .. ARGV[2] .. '\n'
 local reply, made, holds, due, granted = { tonumber(expires_at) }, {}, {}, {}, {}
 for i = 1, n do
-  local at = FIRST + (i - 1) * WIDTH
-  local id, quantity, where = ids[i], tonumber(ARGV[at + 1]), place[i]
+  local id, quantity, where = ids[i], tonumber(units[i]), place[i]
   local old = made[id] or known[i]
   local code
   if old then
-    local sku, units = string.match(old, '^%d\n%d+\n%d+\n([^\n]*)\n(%d+)\n')
-    code = (sku == ARGV[2] and units == ARGV[at + 1]) and old or -6
+    local sku, had = string.match(old, '^%d\n%d+\n%d+\n([^\n]*)\n(%d+)\n')
+    code = (sku == ARGV[2] and had == units[i]) and old or -6
   elseif gate then code = gate
-  elseif members and not eligible(ARGV[at + 2]) then code = -7
+  elseif members and not eligible(numbers[i]) then code = -7
   elseif taken[where] + quantity > per_buyer then code = -2
   elseif quantity > free then code = -1
   else
@@ -94,7 +98,7 @@ for i = 1, n do
     held = held + quantity
     taken[where] = taken[where] + quantity
     granted[where] = true
-    local hold = head .. ARGV[at + 4]
+    local hold = head .. bodies[i]
     made[id] = hold
     holds[#holds + 1] = id
     holds[#holds + 1] = hold

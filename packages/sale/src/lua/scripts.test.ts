@@ -29,7 +29,7 @@ const KEYS = {
   transfers: 't',
   eligible: 'e',
 };
-const one = { id: 'x', quantity: 2, number: '7', buyer: 'ann', body: 'text' };
+const one = { id: 'x', body: 'text' };
 const reserve = () => captured((run) => callReserve(run, KEYS, { epoch: 1, sku: 's' }, [one, one]));
 const release = () => captured((run) => callRelease(run, KEYS, { sku: 's' }, [{ id: 'x', status: 2, epoch: 1 }]));
 const settle = () => captured((run) => callSettle(run, KEYS, { sku: 's' }, [{ id: 'x', epoch: 1 }]));
@@ -55,7 +55,7 @@ test('release and settle use every RESOLVE code and no other', async () => {
 test('a typed caller passes keys and arguments in the order of the header', async () => {
   const { script, keys, args } = await reserve();
   assert.deepEqual(keys, ['m', 'i', 'h', 'd', 'o', 'b', 'c', 't', 'e']);
-  assert.deepEqual(args, [1, 's', 'x', 2, '7', 'ann', 'text', 'x', 2, '7', 'ann', 'text']);
+  assert.deepEqual(args, [1, 's', 'x', 'text', 'x', 'text']);
   assert.equal(script.sha1, createHash('sha1').update(script.text).digest('hex'));
   assert.ok(!script.text.includes('@include'));
 });
