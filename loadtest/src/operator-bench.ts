@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { freePort, testDatabase, testFolder, testKafka, testKube, testRedis } from '@flashsale/local/testing';
 import { openCluster, operatorKubeconfig } from '@flashsale/operator/api/cluster.fixture';
 import { Sales } from '@flashsale/operator/kube/world.fixture';
-import { end, payments, start } from '@flashsale/operator/processes.fixture';
+import { end, payments, start, startCatalog } from '@flashsale/operator/processes.fixture';
 import type { SaleStatus } from '@flashsale/operator/status';
 import { itemOf } from '@flashsale/operator/world.fixture';
 import { useOf } from './process-tree.ts';
@@ -16,10 +16,8 @@ const UNTIL_MS = 8 * 60_000;
 /** How often the memory is read while something is measured. */
 const MEMORY_MS = 2_000;
 
-export interface Spec {
-  readonly opensAt: number;
-  readonly closesAt: number;
-}
+/** Unix ms. */
+export type Spec = Readonly<Record<'opensAt' | 'closesAt', number>>;
 
 export interface Use {
   /** CPU time by time. */
@@ -33,8 +31,8 @@ export interface Use {
 
 export interface OperatorBench {
   apply(specs: ReadonlyMap<string, Spec>): Promise<void>;
-  /** Changes each sale that is there in a way that needs a pass and a write. */
-  editAll(): Promise<void>;
+  /** Changes each of these sales in a way that needs a pass and a write, and waits for that. */
+  edit(names: readonly string[]): Promise<void>;
   remove(names: readonly string[]): Promise<void>;
   /** Waits until every sale is as wanted. */
   until(what: string, wanted: (name: string, status: Partial<SaleStatus> | undefined) => boolean): Promise<void>;
@@ -69,6 +67,7 @@ export async function startOperatorBench(): Promise<OperatorBench> {
     KUBECONFIG,
     ADMIN_PORT,
     ORDERS_URL: orders.url,
+    CATALOG_URL: await startCatalog(cleanup, redis),
     WATCH_NAMESPACE: cluster.namespace,
     RESOURCES_DIR: '',
     SUPERVISOR_URL: '',
@@ -82,8 +81,8 @@ export async function startOperatorBench(): Promise<OperatorBench> {
     async apply(specs) {
       for (const [name, spec] of specs) await sales.apply(name, spec);
     },
-    async editAll() {
-      for (const { metadata } of await all()) await sales.patch(metadata.name, { items: [itemOf(11)] });
+    async edit(names) {
+      for (const name of names) await sales.patch(name, { items: [itemOf(11)] });
       await settled(all);
     },
     async remove(names) {
