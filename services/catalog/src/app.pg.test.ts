@@ -117,6 +117,23 @@ test('the version grows with changes alone, and total counts what was added', as
   assert.deepEqual(await products.version(), { version: before.version + 9, total: before.total + 10 });
 });
 
+test('every id is handed out once, across pages and versions', async () => {
+  await using other = await testCatalog();
+  await other.db.$executeRaw`
+    INSERT INTO products (id, title, description, price_minor, currency, source, added_in, changed_in)
+    SELECT 'p' || n, 'P', '', 1, 'EUR', 'seller', n / 4000, n / 4000 FROM generate_series(0, 11999) AS n`;
+  for (const [after, count] of [
+    [-1, 12_000],
+    [0, 8_000],
+    [1, 4_000],
+    [2, 0],
+  ] as const) {
+    const ids: string[] = [];
+    for await (const some of sqlProducts(other.db).addedAfter(after)) ids.push(...some);
+    assert.deepEqual([ids.length, new Set(ids).size], [count, count]);
+  }
+});
+
 test('list pages follow the ids, without gaps or repeats, and are empty past the end', async () => {
   await put(Array.from({ length: 45 }, (_, n) => product(`l${fresh()}-${n}`)));
   const { total, products, page, size } = await bodyOf('/products');
