@@ -13,7 +13,7 @@ export interface To {
 const REPEATED: ReadonlySet<ErrorCode> = new Set(['sale_not_open', 'sold_out', 'limit_reached', 'sale_closed']);
 const documents = new WeakMap<SaleError, { readonly sale: string; readonly text: string }>();
 
-/** 202 with the hold as it is now. */
+/** 202 with the hold as it is now. One that is paid in Redis is not confirmed: only the ledger says so, and is not asked here. */
 export function sendHold({ res, correlationId, sale }: To, hold: Hold): void {
   const body = holdDocument(hold, sale);
   res.writeHead(202, [
@@ -33,7 +33,8 @@ export function sendHold({ res, correlationId, sale }: To, hold: Hold): void {
 
 /** Ids and names of sales need no escaping (their form is checked where they are made); an sku may. */
 function holdDocument({ id, sku, quantity, status, expiresAt }: Hold, sale: string): string {
-  const facts = `"sku":${quoted(sku)},"quantity":${quantity},"status":"${status}"`;
+  const known = status === 'paid' ? 'reserved' : status;
+  const facts = `"sku":${quoted(sku)},"quantity":${quantity},"status":"${known}"`;
   return `{"id":"${id}","sale":"${sale}",${facts},"expiresAt":"${isoTime(expiresAt)}"}`;
 }
 

@@ -119,10 +119,11 @@ async function relayed(id: string): Promise<void> {
 
 test('what is paid is told only once the ledger has it', async () => {
   const sale = await openSale();
-  const { body } = await buy(sale, { buyer: 9 });
+  const { body } = await buy(sale, { buyer: 9, key: 'again' });
   const id = String(body['id']);
   const shard = Number(id.split('.')[1]);
   await checkout.store.settle({ sale, shard, sku: 'air-zero-42' }, [{ id, epoch: 1 }]);
+  assert.partialDeepStrictEqual((await buy(sale, { buyer: 9, key: 'again' })).body, { id, status: 'reserved' });
   assert.equal((await get(`/api/v1/purchases/${id}`, 9)).body['status'], 'reserved');
   const entry = {
     id,
@@ -130,9 +131,7 @@ test('what is paid is told only once the ledger has it', async () => {
     sku: 'air-zero-42',
     buyer: 'buyer-9',
     quantity: 1,
-    amountMinor: 1,
-    currency: 'EUR',
-    reservedAt: 1,
+    ...{ amountMinor: 1, currency: 'EUR', reservedAt: 1 },
   };
   checkout.ledger.set(id, { ...entry, status: 'paid' });
   assert.equal((await get(`/api/v1/purchases/${id}`, 9)).body['status'], 'paid');
