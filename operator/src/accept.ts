@@ -19,12 +19,26 @@ export function accept(resource: SaleResource): Accepted {
   const changed = digest !== found.observedDigest;
   const observedGeneration = resource.generation ?? found.observedGeneration + (changed ? 1 : 0);
   const status = { ...found, observedDigest: digest, observedGeneration };
-  const parsed = parseFlashSale(resource.text);
+  const parsed = parseOnce(resource.text);
   const problems = parsed.sale
     ? [...placeProblems(parsed.sale, resource), ...changeProblems(parsed.sale, status)]
     : parsed.problems;
   if (!parsed.sale || problems.length > 0) return { status, sale: status.accepted, problems };
   return { status: { ...status, accepted: parsed.sale }, sale: parsed.sale, problems: [] };
+}
+
+/** Documents last parsed; passes are many and changes few. Bounded: the oldest gives way. */
+const remembered = new Map<string, ReturnType<typeof parseFlashSale>>();
+const MOST_REMEMBERED = 512;
+
+function parseOnce(text: string): ReturnType<typeof parseFlashSale> {
+  let known = remembered.get(text);
+  if (!known) {
+    known = parseFlashSale(text);
+    if (remembered.size >= MOST_REMEMBERED) remembered.delete(remembered.keys().next().value as string);
+    remembered.set(text, known);
+  }
+  return known;
 }
 
 /** A resource is known by where it lies; under another name its stock, ledger and status would be another sale's. */

@@ -17,6 +17,7 @@ import {
   checkName,
   ensureAllocated,
   ensureStock,
+  lostSinceClosing,
   noticeLowered,
   rebuild,
   repair,
@@ -182,8 +183,11 @@ async function finish(scope: Scope, deps: PassDeps): Promise<void> {
   if (resource.deleting) return;
   scope.inspection = await deps.store.inspect(sale);
   adoptEpoch(scope);
-  const lost = scope.status.epoch > 0 && scope.inspection?.epoch !== scope.status.epoch;
-  if (lost) await rebuild(scope, deps, (changed) => save(changed, deps));
+  if (memory.failedProofs < PROOFS && lostSinceClosing(scope)) {
+    await rebuild(scope, deps, (changed) => save(changed, deps));
+    const { proof: _taken, ...unproven } = scope.status;
+    scope.status = unproven;
+  }
   await setGate(scope, 'Closed', deps);
   if (scope.status.proof?.holds === true || memory.failedProofs >= PROOFS) return;
   const proof = await prove(sale, deps, { signal: deps.stopping });

@@ -181,14 +181,36 @@ function keepTaken(scope: Scope): void {
 
 /**
  * After the drain: purchases in the log that no ending will come for, since Redis lost them and payments found them too
- * late to charge. They become holds again, and expire as any other. True where there were some.
+ * late to charge. They become holds again, and expire as any other. A Redis that lost how purchases ended (a failover
+ * takes back the last writes) is brought back too: ledger and log are final now. True where something was mended.
  */
 export async function reviveLost(scope: Scope, deps: PassDeps, save: SaveStatus): Promise<boolean> {
   if (scope.memory.allEnded) return false;
   const { holds } = await holdsFromRecords(scope.sale, deps, scope.now);
-  scope.memory.allEnded = !holds.some(isOpen);
+  scope.memory.allEnded = !holds.some(isOpen) && isStockOf(scope, holds);
   if (!scope.memory.allEnded) await rebuild(scope, deps, save);
   return !scope.memory.allEnded;
 }
 
 const isOpen = (hold: Hold): boolean => hold.status === 'reserved';
+
+/** Whether Redis has as much in payment and sold as the records have, and all of it adds up. */
+function isStockOf({ sale, inspection }: Scope, holds: readonly Hold[]): boolean {
+  return sale.items.every(({ sku }) => {
+    const level = inspection?.items.get(sku);
+    const unitsIn = (status: Hold['status']): number =>
+      holds.reduce((units, hold) => units + (hold.sku === sku && hold.status === status ? hold.quantity : 0), 0);
+    return level && addsUp(level) && level.held === unitsIn('reserved') && level.sold === unitsIn('paid');
+  });
+}
+
+/** Whether Redis has lost the stock of a closed sale, or is not as the proof found it, or the proof does not hold. */
+export function lostSinceClosing({ status, inspection }: Scope): boolean {
+  const { epoch, proof } = status;
+  if (epoch === 0) return false;
+  if (inspection?.epoch !== epoch) return true;
+  if (!proof) return false;
+  const levels = [...inspection.items.values()];
+  const sum = (column: 'free' | 'held' | 'sold'): number => levels.reduce((units, level) => units + level[column], 0);
+  return !proof.holds || sum('free') !== proof.free || sum('held') !== proof.held || sum('sold') !== proof.sold;
+}
