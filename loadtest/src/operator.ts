@@ -29,16 +29,18 @@ const active = Number(values.active);
 const SETTLE_MS = 20_000;
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
+const OPEN_MS = 90_000;
 
 /** A tenth is over and was proven, a tenth was never opened, the others wait for their opening in a month. */
 function idleSales(): Map<string, Spec> {
   const now = Date.now();
   const kinds: Readonly<Record<'closed' | 'aborted' | 'scheduled', Spec>> = {
-    closed: { opensAt: now - MINUTE_MS, closesAt: now + MINUTE_MS },
+    closed: { opensAt: now - MINUTE_MS, closesAt: now + OPEN_MS },
     aborted: { opensAt: now - 2 * MINUTE_MS, closesAt: now - MINUTE_MS },
     scheduled: { opensAt: now + 30 * DAY_MS, closesAt: now + 31 * DAY_MS },
   };
-  const kindOf = (n: number) => (n % 10 === 0 ? 'closed' : n % 10 === 1 ? 'aborted' : 'scheduled');
+  // The first ones: they have to be open before they close.
+  const kindOf = (n: number) => (n < sales / 10 ? 'closed' : n < sales / 5 ? 'aborted' : 'scheduled');
   return new Map(Array.from({ length: sales }, (_, n) => [`${kindOf(n)}-${n}`, kinds[kindOf(n)]]));
 }
 
