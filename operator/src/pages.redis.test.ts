@@ -1,6 +1,7 @@
 /** The hot pages of a sale through the operator, on a real Redis: loaded, watched, and loaded again in time. */
 import assert from 'node:assert/strict';
 import { after, afterEach, beforeEach, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { testRedis } from '@flashsale/local/testing';
 import { hotPages, pageNames, shortestLife, type HotPages, type PageToLoad, type Sale } from '@flashsale/sale';
 import { hotPagesContract } from '@flashsale/sale/pages-contract';
@@ -132,6 +133,29 @@ test('pages are loaded again before the first of them runs out, and a long lead 
   assert.deepEqual(loads[1], hotPages(sale), 'with less than 15 s left all are');
   const left = await world.cache.left(hotPages(sale));
   assert.ok(left.every((ms) => ms !== undefined && ms > life - 5_000));
+});
+
+test('in real time: with a lead time of several ttls no page is ever missing, up to the opening and past it', async (t) => {
+  const opensAt = Date.now() + 12_000;
+  const cache = { ttl: '6s', jitter: 0.3, pages: 30 };
+  await world.apply('ticking', { opensAt, closesAt: opensAt + 60_000, warm: { leadTime: '1h', shards: 2, cache } });
+  const { operator, loads } = watched();
+  await world.until(operator, 'ticking', isArmed);
+  const names = hotPages(await saleOf('ticking'));
+  let least = Infinity;
+  await world.until(
+    operator,
+    'ticking',
+    ({ phase }) => phase === 'Open' && Date.now() > opensAt + 500,
+    async () => {
+      const left = await world.cache.left(names);
+      least = Math.min(least, ...left.map((ms) => ms ?? 0));
+      await pause(100);
+    },
+  );
+  t.diagnostic(`the least time left was ${least} ms, over ${loads.length} loads`);
+  assert.ok(least > 0, 'none was ever missing');
+  assert.ok(loads.length >= 3 && loads.every((pages) => pages.length === names.length), 'all together');
 });
 
 test('a changed price makes the pages anew', async () => {
