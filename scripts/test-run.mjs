@@ -5,7 +5,7 @@ import { join, matchesGlob, relative } from 'node:path';
 import { run } from 'node:test';
 import { inspect } from 'node:util';
 import { node, root, runQuietly, step } from './bootstrap.mjs';
-import { testKafka, testKube, testLua, testPostgres, testRedis } from '../packages/local/src/testing.ts';
+import { ensureCluster, testKafka, testKube, testLua, testPostgres, testRedis } from '../packages/local/src/testing.ts';
 
 const CHECK_MS = 10 * 60_000;
 /** Longest test; those of the whole platform wait for sales to open and holds to run out. */
@@ -59,6 +59,8 @@ async function startServers(files) {
   const start = async (variable, wanted, server) => {
     if (wanted) process.env[variable] = await server();
   };
+  // Built before the first test: that takes longer than a test may.
+  if (needs(['kube', 'e2e'])) await ensureCluster();
   await start('TEST_REDIS_URL', needs(['redis', 'oidc']), testRedis);
   await start('TEST_POSTGRES_URL', needs(['pg', 'oidc']), testPostgres);
   await start('TEST_KAFKA_BROKERS', needs(['kafka']), testKafka);

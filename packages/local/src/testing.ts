@@ -16,6 +16,7 @@ import type { RunningServer, ServerOptions } from './servers/server.ts';
 export { freePort, freePorts } from './ports.ts';
 export { startKafka, type KafkaOptions } from './servers/kafka.ts';
 export { startKube, type KubeOptions, type KubeServer } from './servers/kube.ts';
+export { ensureCluster } from './servers/kube-build.ts';
 export { startPostgres } from './servers/postgres.ts';
 export { startRedis } from './servers/redis.ts';
 export type { RunningServer, ServerOptions } from './servers/server.ts';

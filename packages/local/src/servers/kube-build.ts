@@ -47,6 +47,12 @@ export async function ensureKwok(): Promise<string> {
   return join(folder, 'kwok');
 }
 
+/** Builds all that a cluster needs, so that its start itself is quick. */
+export async function ensureCluster(): Promise<void> {
+  await ensureKube();
+  await ensureKwok();
+}
+
 /** What KWOK makes of nodes and pods. */
 export const KWOK_STAGES = join(KWOK_SOURCE, 'stages.yaml');
 

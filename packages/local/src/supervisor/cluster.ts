@@ -2,7 +2,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { REPO } from '../paths.ts';
-import { ensureKube, ensureKwok } from '../servers/kube-build.ts';
 import { startKube } from '../servers/kube.ts';
 import { kubectl } from '../servers/kubectl.ts';
 import type { InfraPlan } from './infra.ts';
@@ -26,12 +25,6 @@ export interface Cluster extends InfraPlan {
   readonly prepare: () => Promise<void>;
   /** From now on its Deployments say how many processes of each workload run. */
   readonly keepPods: (workloads: ReadonlyMap<string, Workload>) => { stop(): Promise<void> };
-}
-
-/** Builds what is missing, so that the start itself is quick. */
-export async function ensureCluster(): Promise<void> {
-  await ensureKube();
-  await ensureKwok();
 }
 
 /** `port` is the API server's. */
