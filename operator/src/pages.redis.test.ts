@@ -187,6 +187,20 @@ test('notReady decides about a sale whose pages are missing at the opening', asy
   assert.equal(open.phase, 'Open', 'while it is open its pages are kept as well');
 });
 
+test('a gate that opens again after a loss does not wait for pages', async () => {
+  const spec = { opensAt: Date.now() - 1_000, closesAt: Date.now() + 60_000 };
+  await world.apply('reopened', { ...spec, warm: { leadTime: '1h', shards: 2, cache: { pages: 1 } } });
+  const { operator, loads } = watched();
+  await world.until(operator, 'reopened', ({ phase, gate }) => phase === 'Open' && gate.includes('open'));
+  await world.losePage(pageNames.list(1));
+  await world.store.purge(await saleOf('reopened'));
+  await operator.pass();
+  const status = await world.status('reopened');
+  assert.deepEqual([status?.epoch, status?.gate.includes('open'), loads.length], [2, true, 1]);
+  await operator.pass();
+  assert.deepEqual(loads.at(-1), [pageNames.list(1)]);
+});
+
 test('before the warm-up nobody looks', async () => {
   const spec = { opensAt: Date.now() + 600_000, closesAt: Date.now() + 900_000, warm: { leadTime: '1m', shards: 2 } };
   await world.apply('early', spec);

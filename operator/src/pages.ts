@@ -36,7 +36,10 @@ export async function keepPages(scope: Scope, deps: Pick<OperatorDeps, 'pages' |
   const { sale, status, resource, now } = scope;
   const memory = scope.memory.pages;
   if (!KEPT_IN.includes(status.phase) || resource.deleting) return;
-  if (now >= memory.lookAt || memory.shown !== shownOf(sale)) await look(sale, memory, now, deps);
+  // Stock was just rebuilt: the gate opens at the end of this pass, and does not wait for a catalog.
+  const waits = status.phase === 'Open' && status.gate === '';
+  const isTime = now >= memory.lookAt || memory.shown !== shownOf(sale);
+  if (isTime && !waits) await look(sale, memory, now, deps);
   scope.pages = memory.found;
 }
 
