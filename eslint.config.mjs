@@ -9,6 +9,7 @@ const VENDORS = [
   'pg',
   'openid-client',
   'jose',
+  'redlock',
   'fast-jwt',
   'express',
   'prom-client',
