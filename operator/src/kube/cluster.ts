@@ -1,7 +1,8 @@
 /** The operator in a Kubernetes cluster: caches of what it reads, and a lease that makes one of several the leader. */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { createKubeClient, loadKubeConfig } from '@flashsale/kube/client';
+import { loadAccess } from '@flashsale/kube/access';
+import { createKubeClient } from '@flashsale/kube/api';
 import { DEFAULT_TIMING, Elector, type Timing } from '@flashsale/kube/elector';
 import { EventRecorder, EVENTS, type EventObject } from '@flashsale/kube/events';
 import { LEASES, type Lease } from '@flashsale/kube/lease';
@@ -20,9 +21,9 @@ export const NAME = 'flashsale-operator';
 const CLOCK_MS = 30_000;
 
 /** Ends the process where the lease is lost: what it has begun may be under way still, and another one leads. */
-export function cluster(config: ClusterConfig, clock: ClockWatch, log: Logger): Place {
-  const kubeConfig = loadKubeConfig();
-  const client = createKubeClient({ config: kubeConfig, fieldManager: NAME });
+export async function cluster(config: ClusterConfig, clock: ClockWatch, log: Logger): Promise<Place> {
+  const access = await loadAccess();
+  const client = createKubeClient({ config: access, fieldManager: NAME });
   const sales = client.resource<FlashSaleObject>(FLASH_SALES);
   const selection = config.WATCH_NAMESPACE === undefined ? {} : { namespace: config.WATCH_NAMESPACE };
   const cache = new Reflector({ name: 'flashsales', source: sales, log, ...selection });
@@ -63,7 +64,7 @@ export function cluster(config: ClusterConfig, clock: ClockWatch, log: Logger): 
       cache,
       autoscalers,
       loop('clock', log, CLOCK_MS, async () => {
-        await clock.read('kubernetes', () => serverTime(kubeConfig));
+        await clock.read('kubernetes', () => serverTime(access));
       }),
       events,
       // It gives the lease back when it is stopped: after every part was drained, so that no pass is under way here.

@@ -1,14 +1,14 @@
 /** The clock of the API server, as its answers tell it. */
 import { request as plain } from 'node:http';
 import { request as secure, type RequestOptions } from 'node:https';
-import type { KubeConfig } from '@flashsale/kube/client';
+import type { ClusterAccess } from '@flashsale/kube/transport';
 
 const DEADLINE_MS = 5_000;
 /** The header has whole seconds, rounded down. */
 const HALF_A_SECOND_MS = 500;
 
 /** The Date header of an answer (RFC 9110, 6.6.1), Unix ms, half a second off at most. Any answer has one. */
-export async function serverTime(config: KubeConfig): Promise<number> {
+export async function serverTime(config: ClusterAccess): Promise<number> {
   const cluster = config.getCurrentCluster();
   if (!cluster) throw new Error('the kubeconfig has no current cluster');
   const options: RequestOptions & { headers: Record<string, string> } = { headers: {} };

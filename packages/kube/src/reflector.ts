@@ -143,7 +143,7 @@ export class Reflector<T extends KubeObject> {
         items.length = 0;
         return source.list(this.#selection(), signal);
       });
-      items.push(...page.items);
+      items.push(...page.items.map(lean));
       if (page.continue === undefined) {
         metrics.lists.inc({ name: this.name, reason });
         return { items, resourceVersion: page.resourceVersion };
@@ -188,7 +188,7 @@ export class Reflector<T extends KubeObject> {
   #take(event: WatchEvent<T>): void {
     if (event.type === 'ERROR') throw new ApiError(`watch of ${this.name}`, event.object);
     if (event.type === 'BOOKMARK') this.#version = event.object.metadata.resourceVersion;
-    else this.#apply(event.type, event.object);
+    else this.#apply(event.type, lean(event.object));
     this.#compare();
   }
 
@@ -294,6 +294,12 @@ export class Reflector<T extends KubeObject> {
       ...(fieldSelector === undefined ? {} : { fieldSelector }),
     };
   }
+}
+
+/** Without the record of who wrote which field: nobody reads it here, and it is often longer than the object. */
+function lean<T extends KubeObject>(object: T): T {
+  const { managedFields, ...metadata }: T['metadata'] & { readonly managedFields?: unknown } = object.metadata;
+  return managedFields === undefined ? object : { ...object, metadata };
 }
 
 class IdleError extends Error {

@@ -1,5 +1,5 @@
-/** HTTP to the API server: credentials from a kubeconfig by the official client, one pool of connections, deadlines. */
-import { HttpMethod, RequestContext, type KubeConfig } from '@kubernetes/client-node';
+/** HTTP to the API server: credentials from where they are kept, one pool of connections, deadlines. */
+import type { RequestOptions } from 'node:https';
 import { request, type Dispatcher } from 'undici';
 import { ApiError, parseRetryAfter, type Status } from './api-error.ts';
 import { readLines } from './lines.ts';
@@ -24,8 +24,22 @@ export interface Transport {
   close(): Promise<void>;
 }
 
+/** Where an API server is, and how it lets us in. The official client's KubeConfig is one; `access.ts` has another. */
+export interface ClusterAccess {
+  getCurrentCluster(): { readonly server: string } | null;
+  /** Sets the headers and the TLS options of a request; may ask somebody for a new token. */
+  applyToHTTPSOptions(options: RequestOptions): Promise<void>;
+  /** Sets the pool of connections. */
+  applySecurityAuthentication(context: PoolContext): Promise<void>;
+}
+
+export interface PoolContext {
+  setDispatcher(dispatcher: Dispatcher): void;
+  setHeaderParam(name: string, value: string): void;
+}
+
 /** `config` is read at each call, so that tokens which it refreshes are used. */
-export function createTransport(config: KubeConfig, userAgent: string): Transport {
+export function createTransport(config: ClusterAccess, userAgent: string): Transport {
   const access = accessTo(config);
   const send = async (call: Call, signal: AbortSignal): Promise<Dispatcher.ResponseData> => {
     const { origin, headers, dispatcher } = await access.get();
@@ -71,17 +85,17 @@ interface Access {
  * The client makes a new pool, and so a new TLS connection, at every call of `applySecurityAuthentication`. Here one
  * pool is kept for as long as what it was made from is the same.
  */
-function accessTo(config: KubeConfig): { get(): Promise<Access>; close(): Promise<void> } {
+function accessTo(config: ClusterAccess): { get(): Promise<Access>; close(): Promise<void> } {
   let kept: { readonly made: string; readonly dispatcher: Promise<Dispatcher | undefined> } | undefined;
   return {
     get: async () => {
       const cluster = config.getCurrentCluster();
       if (cluster === null) throw new Error('the kubeconfig has no current cluster');
-      const options: TlsOptions = { headers: {} };
-      await config.applyToHTTPSOptions(options as Parameters<KubeConfig['applyToHTTPSOptions']>[0]);
+      const options: WithHeaders = { headers: {} };
+      await config.applyToHTTPSOptions(options);
       const made = [JSON.stringify(cluster), ...[options.ca, options.cert, options.key].map(String)].join('\n');
       // A pool of older credentials is let go, not closed: watches live on it, and idle connections end by themselves.
-      if (kept?.made !== made) kept = { made, dispatcher: poolFor(config, cluster.server) };
+      if (kept?.made !== made) kept = { made, dispatcher: poolFor(config) };
       const using = kept;
       const dispatcher = await using.dispatcher.catch((error: unknown) => {
         // Credentials that could not be had are asked for again.
@@ -98,23 +112,22 @@ function accessTo(config: KubeConfig): { get(): Promise<Access>; close(): Promis
   };
 }
 
-async function poolFor(config: KubeConfig, server: string): Promise<Dispatcher | undefined> {
-  const context = new RequestContext(server, HttpMethod.GET);
-  await config.applySecurityAuthentication(context);
-  return context.getDispatcher();
+async function poolFor(config: ClusterAccess): Promise<Dispatcher | undefined> {
+  let pool: Dispatcher | undefined;
+  await config.applySecurityAuthentication({
+    setDispatcher: (dispatcher) => (pool = dispatcher),
+    // Headers are read at each call.
+    setHeaderParam: () => undefined,
+  });
+  return pool;
 }
 
-/** What the client writes into the options that it is given. */
-interface TlsOptions {
-  headers: Record<string, string>;
-  auth?: string;
-  ca?: unknown;
-  cert?: unknown;
-  key?: unknown;
-}
+type WithHeaders = Omit<RequestOptions, 'headers'> & { headers: Record<string, string> };
 
-function headersOf({ headers, auth }: TlsOptions): Record<string, string> {
-  return auth === undefined ? headers : { ...headers, authorization: `Basic ${Buffer.from(auth).toString('base64')}` };
+function headersOf({ headers, auth }: WithHeaders): Record<string, string> {
+  return typeof auth !== 'string'
+    ? headers
+    : { ...headers, authorization: `Basic ${Buffer.from(auth).toString('base64')}` };
 }
 
 async function text(body: Dispatcher.ResponseData['body']): Promise<string> {
