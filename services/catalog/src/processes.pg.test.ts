@@ -30,13 +30,23 @@ before(async () => {
   await redis.start();
   const env = { REDIS_URL: server.url, DATABASE_URL: await testDatabase() };
   catalogs = await Promise.all([start(env), start(env)]);
-  await internalClient(one().url).text('PUT', '/internal/products', { products: [SHOE] });
+  await addProduct(SHOE);
 });
 after(async () => {
   for (const { child } of catalogs) child.kill('SIGKILL');
   await redis.stop();
   await server.stop();
 });
+
+/** Through the first process. Its page is taken away, so that the second has only its filter: waits until that has looked. */
+async function addProduct(product: typeof SHOE): Promise<void> {
+  await internalClient(one().url).text('PUT', '/internal/products', { products: [product] });
+  await redis.command('DEL', keys.page(pageNames.product(product.id)));
+  const until = Date.now() + 10_000;
+  while ((await fetch(`${catalogs[1]?.url}/api/v1/products/${product.id}`)).status !== 200) {
+    assert.ok(Date.now() < until, 'known to the other process in time');
+  }
+}
 
 const one = (): Running => catalogs[0] ?? assert.fail('none runs');
 
@@ -93,8 +103,8 @@ test('2,000 made-up ids cost the database next to nothing', { timeout: 120_000 }
 });
 
 test('a product that one process was given is known to the other within its second', { timeout: 120_000 }, async () => {
-  const hat = { ...SHOE, id: 'hat' };
-  await internalClient(one().url).text('PUT', '/internal/products', { products: [hat] });
+  await addProduct({ ...SHOE, id: 'hat' });
+});
   // The page is in the cache already; without it, the other process has only its filter.
   await redis.command('DEL', keys.page(pageNames.product('hat')));
   const until = Date.now() + 10_000;
