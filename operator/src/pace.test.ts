@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { PHASES, type Phase } from '@flashsale/sale';
-import { longestRest, nextPass, PROOFS, type Standing } from './pace.ts';
+import { longestRest, nextPass, PROOFS, urgencyOf, type Standing } from './pace.ts';
 import { newStatus, type ScaleStatus, type SaleStatus } from './status.ts';
 
 const MINUTE_MS = 60_000;
@@ -78,4 +78,25 @@ test('a sale that runs is looked at twice a second, and never later than the clo
     if (!['Scheduled', 'Closed', 'Aborted'].includes(phase)) assert.ok(ms <= 500);
   });
   fc.assert(property);
+});
+
+test('who takes over looks at what is due before what can wait, at what is new first and at what is over last', () => {
+  const of = (phase: Phase, opensIn: number): Pick<SaleStatus, 'phase' | 'accepted'> => {
+    const window = { opensAt: OPENS_AT + opensIn, closesAt: OPENS_AT + opensIn + MINUTE_MS };
+    return { phase, accepted: { ...sale, ...window } as NonNullable<SaleStatus['accepted']> };
+  };
+  const order = [
+    undefined,
+    of('Draining', -10 * MINUTE_MS),
+    of('Open', -5 * MINUTE_MS),
+    of('Warming', -2 * MINUTE_MS),
+    of('Armed', MINUTE_MS),
+    of('Scheduled', 2 * MINUTE_MS),
+    of('Closed', -20 * MINUTE_MS),
+  ];
+  const urgencies = order.map(urgencyOf);
+  assert.deepEqual(
+    urgencies.toSorted((a, b) => a - b),
+    urgencies,
+  );
 });

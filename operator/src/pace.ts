@@ -51,3 +51,14 @@ function isProven({ phase, proof }: SaleStatus, failedProofs: number): boolean {
 export function isAsBefore({ missing, desired, before }: SaleStatus['scale'][number]): boolean {
   return missing === true || desired === before;
 }
+
+/**
+ * The instant that a sale waits for or is late for, Unix ms: in this order an operator that takes over looks at many of
+ * them, so that what is due is not behind what can wait. What was never looked at comes first, what is over last.
+ */
+export function urgencyOf(status: Pick<SaleStatus, 'phase' | 'accepted'> | undefined): number {
+  if (!status?.accepted) return 0;
+  const { phase, accepted } = status;
+  if (isFinal(phase)) return Number.MAX_SAFE_INTEGER;
+  return phase === 'Open' || phase === 'Draining' ? accepted.closesAt : accepted.opensAt;
+}

@@ -2,6 +2,7 @@
 import { Controller, type Result } from '@flashsale/kube/controller';
 import { WorkQueue } from '@flashsale/kube/queue';
 import { Names } from './names.ts';
+import { urgencyOf } from './pace.ts';
 import { reconcile } from './reconcile.ts';
 import { Registry } from './registry.ts';
 import { keyOf, nameOf, type ResourceName, type SaleResource } from './resources.ts';
@@ -15,7 +16,7 @@ const BACKOFF = { firstMs: 250, mostMs: 5_000 };
 const BUCKET = { perSecond: 50, burst: 500 };
 /** The calls of a pass have deadlines of their own; to read a long log takes many of them. */
 const DEADLINE_MS = 30 * 60_000;
-/** A clock that moved by more: what was to wait for an instant may be late. */
+/** A clock that moved by more, at once or bit by bit: what was to wait for an instant may be late. */
 const JUMP_MS = 2_000;
 
 export interface Runner {
@@ -45,7 +46,9 @@ class SaleRunner implements Runner {
   readonly #registry: Registry;
   readonly #memories = new Map<string, SaleMemory>();
   #swept = false;
-  /** Redis TIME minus our own clock. */
+  /** What changed since the last list was begun: it may be missing there. */
+  #changed: Set<string> | undefined;
+  /** Redis TIME minus our own clock, as it was when every sale was due last. */
   #shift: number | undefined;
 
   constructor(deps: OperatorDeps) {
@@ -70,16 +73,19 @@ class SaleRunner implements Runner {
   }
 
   async sweep(): Promise<void> {
+    const changed = (this.#changed = new Set());
     const resources = await this.#deps.resources.list();
     // Those that are known have a pass of their own to read them; this list may be older than its last write.
     for (const resource of resources) if (!this.#memories.has(keyOf(resource))) this.#learn(resource);
     this.#swept = true;
     this.#wakeAll();
+    for (const key of changed) this.#queue.add(key);
   }
 
   wake(changed: ResourceName): void {
     // Until all are known, a name may have another owner.
     if (this.#swept) this.#queue.add(keyOf(changed));
+    else this.#changed?.add(keyOf(changed));
   }
 
   async look(): Promise<void> {
@@ -154,12 +160,15 @@ class SaleRunner implements Runner {
     const now = await clock.read('redis', () => store.time()).catch(() => undefined);
     if (now === undefined) return;
     const shift = now - timers.now();
-    if (this.#shift !== undefined && Math.abs(shift - this.#shift) > JUMP_MS) this.#wakeAll();
+    this.#shift ??= shift;
+    if (Math.abs(shift - this.#shift) <= JUMP_MS) return;
     this.#shift = shift;
+    this.#wakeAll();
   }
 
   #wakeAll(): void {
-    for (const key of this.#memories.keys()) this.#queue.add(key);
+    const byUrgency = [...this.#memories].toSorted(([, a], [, b]) => urgencyOf(a.status) - urgencyOf(b.status));
+    for (const [key] of byUrgency) this.#queue.add(key);
   }
 
   #wakeNames(resources: readonly (ResourceName | undefined)[]): void {
