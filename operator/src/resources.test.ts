@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { resourceFolder } from './resources.ts';
 import { newStatus, withCondition } from './status.ts';
 
@@ -58,6 +59,26 @@ test('what cannot be read keeps only its own sale away, and a torn status counts
   }
   await writeFile(join(path, 'shop', 'drop.status.json'), '{"phase":"Open","epoch":3}');
   assert.deepEqual((await resources.list())[0]?.status, { ...newStatus, phase: 'Open', epoch: 3 });
+});
+
+test('one that cannot be read is not taken for gone, and is told of after each list that left it out', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const path = await folder(t);
+  const resources = resourceFolder(path);
+  await mkdir(join(path, 'shop', 'broken.yaml'));
+  await writeFile(join(path, 'shop', 'sound.yaml'), 'kind: FlashSale');
+  await assert.rejects(resources.get({ namespace: 'shop', name: 'broken' }), { code: 'EISDIR' });
+  await mkdir(join(path, 'shop', 'sound.status.json'));
+  await assert.rejects(resources.get({ namespace: 'shop', name: 'sound' }), { code: 'EISDIR' });
+  await rm(join(path, 'shop', 'sound.status.json'), { recursive: true });
+  let told = Promise.withResolvers<string>();
+  t.after(resources.watch(({ name }) => told.resolve(name)));
+  for (let look = 0; look < 2; look++) {
+    told = Promise.withResolvers();
+    await resources.list();
+    while (!(await Promise.race([told.promise, turn().then(() => '')]))) t.mock.timers.tick(5_000);
+    assert.equal(await told.promise, 'broken');
+  }
 });
 
 test('a mark that a crash left behind does not delete the next resource of that name', async (t) => {

@@ -30,7 +30,10 @@ export interface SaleResource extends ResourceName {
 
 export interface SaleResources {
   list(): Promise<SaleResource[]>;
-  /** Undefined where there is none. Never gives an older status than was written through this port; nor does `list`. */
+  /**
+   * Undefined where there is none; throws where that cannot be told. Never gives an older status than was written
+   * through this port; nor does `list`.
+   */
   get(name: ResourceName): Promise<SaleResource | undefined>;
   /** Calls `onChange` soon after a resource was applied or deleted, each time. Returns the stop. */
   watch(onChange: (changed: ResourceName) => void): () => void;
@@ -52,6 +55,8 @@ export function resourceFolder(
   folder: string,
   onUnreadable: (path: string, error: unknown) => void = () => undefined,
 ): SaleResources {
+  /** Keys that the last list left out: nothing in the folder may change when they can be read again. */
+  const leftOut = new Set<string>();
   const file = ({ namespace, name }: ResourceName, ending: string): string =>
     join(folder, namespace, `${name}${ending}`);
 
@@ -64,9 +69,12 @@ export function resourceFolder(
       const status = await readStatus(file(name, '.status.json'), onUnreadable);
       return { namespace: name.namespace, name: name.name, text, status, deleting };
     } catch (error) {
-      if (!isMissing(error)) onUnreadable(path, error);
+      if (!isMissing(error)) {
+        onUnreadable(path, error);
+        throw error;
+      }
       // A crash while a resource was removed may leave its mark: it must not delete the next one of that name.
-      else await rm(mark, { force: true });
+      await rm(mark, { force: true });
       return undefined;
     }
   }
@@ -75,8 +83,9 @@ export function resourceFolder(
     get,
     async list() {
       const found: SaleResource[] = [];
+      leftOut.clear();
       for (const name of await namesIn(folder)) {
-        const resource = await get(name);
+        const resource = await get(name).catch(() => void leftOut.add(keyOf(name)));
         if (resource) found.push(resource);
       }
       return found;
@@ -89,7 +98,7 @@ export function resourceFolder(
       });
       // What is lost with it, the comparison finds.
       watcher.on('error', () => watcher.close());
-      const comparison = new Comparison(folder, onChange);
+      const comparison = new Comparison(folder, leftOut, onChange);
       return () => {
         watcher.close();
         comparison.stop();
@@ -133,16 +142,18 @@ async function stampsIn(folder: string): Promise<Map<string, string>> {
   return stamps;
 }
 
-/** Tells of what differs from one look to the next. */
+/** Tells of what differs from one look to the next, and once of what could not be read. */
 class Comparison {
   readonly #folder: string;
+  readonly #leftOut: Set<string>;
   readonly #onChange: (changed: ResourceName) => void;
   #seen: ReadonlyMap<string, string> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  constructor(folder: string, onChange: (changed: ResourceName) => void) {
+  constructor(folder: string, leftOut: Set<string>, onChange: (changed: ResourceName) => void) {
     this.#folder = folder;
+    this.#leftOut = leftOut;
     this.#onChange = onChange;
     this.#look();
   }
@@ -167,7 +178,10 @@ class Comparison {
     this.#seen = now;
     if (!before || this.#stopped) return;
     const keys = new Set([...before.keys(), ...now.keys()]);
-    for (const key of keys) if (before.get(key) !== now.get(key)) this.#onChange(nameOf(key));
+    for (const key of keys) {
+      const wasLeftOut = this.#leftOut.delete(key);
+      if (wasLeftOut || before.get(key) !== now.get(key)) this.#onChange(nameOf(key));
+    }
   }
 }
 
@@ -182,7 +196,7 @@ async function statOf(path: string) {
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
-/** A status that cannot be read counts as lost: Redis, ledger and log know what must not be forgotten. */
+/** A torn status counts as lost: Redis, ledger and log know what must not be forgotten. Throws where none can be read. */
 async function readStatus(
   path: string,
   onUnreadable: (path: string, error: unknown) => void,
@@ -192,7 +206,10 @@ async function readStatus(
     if (typeof found !== 'object' || found === null) throw new TypeError('a status is an object');
     return { ...newStatus, ...found };
   } catch (error) {
-    if (!isMissing(error)) onUnreadable(path, error);
+    if (isMissing(error)) return undefined;
+    // Refused by the file system: it may be sound, and read the next time.
+    if (error instanceof Error && 'code' in error) throw error;
+    onUnreadable(path, error);
     return undefined;
   }
 }

@@ -33,6 +33,8 @@ class Bench {
   published = new Map<string, PublishedSale>();
   version = 0;
   broken: string | undefined;
+  /** What happens once the list was read and before it is handed over. */
+  whileListing: () => void = () => undefined;
   #changed: (name: ResourceName) => void = () => undefined;
   readonly runner;
 
@@ -105,7 +107,9 @@ class Bench {
     return {
       list: () => {
         this.lists += 1;
-        return Promise.resolve([...this.documents.values()]);
+        const found = [...this.documents.values()];
+        this.whileListing();
+        return Promise.resolve(found);
       },
       get: (name) => {
         this.passes.push({ key: keyOf(name), at: this.world.now });
@@ -167,6 +171,14 @@ test('an edit wakes its own sale at once, a new one is passed at once, one that 
   assert.deepEqual(bench.times('two'), []);
 });
 
+test('what is applied while all are listed for the first time is passed as soon as they are known', async () => {
+  const bench = new Bench();
+  bench.apply('early', 100 * MINUTE_MS);
+  bench.whileListing = () => bench.apply('meanwhile', 100 * MINUTE_MS);
+  await bench.start();
+  assert.deepEqual(bench.times('meanwhile'), [0]);
+});
+
 test('a name that becomes free wakes the sale that waited for it, and one that is taken bars it', async () => {
   const bench = new Bench();
   bench.apply('drop', 100 * MINUTE_MS, 'first');
@@ -215,6 +227,19 @@ test('a clock of Redis that jumps wakes every sale: their instants are somewhere
   await bench.world.run(LOOK_MS);
   assert.ok(bench.times('far').length > 0);
   assert.equal(bench.documents.get('shop/far')?.status?.phase, 'Warming');
+});
+
+test('a clock of Redis that runs fast wakes them too, once it is ahead by as much as a jump', async () => {
+  const bench = new Bench();
+  bench.apply('far', 100 * MINUTE_MS);
+  await bench.start();
+  await bench.world.run(MINUTE_MS);
+  bench.passes.splice(0);
+  for (const shift of [1_000, 2_000, 3_000]) {
+    bench.shift = shift;
+    await bench.world.run(LOOK_MS);
+  }
+  assert.equal(bench.times('far').length, 1);
 });
 
 test('a sale that fails comes again after a quarter of a second, half, one …, five; an edit does not wait', async () => {
