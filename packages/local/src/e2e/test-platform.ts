@@ -26,27 +26,30 @@ export interface SaleOptions {
   readonly openForMs?: number;
   readonly holdFor?: string;
   readonly membersOnly?: boolean;
+  readonly shards?: number;
 }
 
 export class TestPlatform {
   readonly #home: string;
   readonly #port: number;
+  readonly #env: NodeJS.ProcessEnv | undefined;
   #platform: Platform;
   #running: RunningPlatform | undefined;
   #redis: RedisConnection | undefined;
 
-  private constructor(home: string, port: number) {
+  private constructor(home: string, port: number, env: NodeJS.ProcessEnv | undefined) {
     this.#home = home;
     this.#port = port;
+    this.#env = env;
     this.#platform = this.#make();
   }
 
-  /** Starts one. The caller ends it with `end()`. */
-  static async start(): Promise<TestPlatform> {
+  /** Starts one, on the servers that `env` names as `flashsale up` does. The caller ends it with `end()`. */
+  static async start(env?: NodeJS.ProcessEnv): Promise<TestPlatform> {
     const home = await mkdtemp(join(tmpdir(), 'flashsale-e2e-'));
     // Where the commands of this process look for the running platform.
     process.env['FLASHSALE_HOME'] = home;
-    const platform = new TestPlatform(home, await freePort());
+    const platform = new TestPlatform(home, await freePort(), env);
     await platform.up();
     return platform;
   }
@@ -93,7 +96,7 @@ export class TestPlatform {
   async apply(name: string, options: SaleOptions): Promise<void> {
     const now = Date.now();
     const at = (ms: number): string => new Date(now + ms).toISOString();
-    const { stock, opensInMs = 2000, openForMs = 600_000, holdFor = '60s', membersOnly = false } = options;
+    const { stock, opensInMs = 2000, openForMs = 600_000, holdFor = '60s', membersOnly = false, shards = 4 } = options;
     const document = {
       apiVersion: 'flashsale.dev/v1',
       kind: 'FlashSale',
@@ -104,7 +107,7 @@ export class TestPlatform {
         membersOnly,
         items: [{ sku: 'shoe', stock, perBuyer: 1, price: { amount: '129.00', currency: 'EUR' } }],
         payment: { holdFor },
-        warm: { leadTime: '10m', shards: 4 },
+        warm: { leadTime: '10m', shards },
       },
     };
     await applyText(await this.#sales(), stringify(document));
@@ -146,7 +149,8 @@ export class TestPlatform {
   }
 
   #make(): Platform {
-    return new Platform({ dataDir: join(this.#home, 'data'), port: this.#port });
+    const env = this.#env === undefined ? {} : { env: this.#env };
+    return new Platform({ dataDir: join(this.#home, 'data'), port: this.#port, ...env });
   }
 }
 

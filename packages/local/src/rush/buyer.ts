@@ -28,7 +28,10 @@ const PUSH_PATIENCE_MS = 3_000;
 
 /** Counts over the whole crowd. */
 export interface Tally {
+  /** Of the try that had an answer, ms. */
   readonly latencies: number[];
+  /** From a buyer's first try to his answer, ms. */
+  readonly waits: number[];
   retries: number;
   pushed: number;
   polled: number;
@@ -66,11 +69,13 @@ export class Shop {
   /** Tries to buy one unit, with the same key until there is an answer. */
   async buy(shopper: Shopper, signal: AbortSignal): Promise<Answer> {
     const until = Date.now() + KEEP_TRYING_MS;
+    const came = performance.now();
     for (;;) {
       const started = performance.now();
       const reply = await this.#post(shopper, signal);
       if (reply && !shouldRetry(reply)) {
         this.#tally.latencies.push(performance.now() - started);
+        this.#tally.waits.push(performance.now() - came);
         return toAnswer(reply);
       }
       if (Date.now() > until) return { kind: 'rejected', code: reply ? codeOf(reply) : 'no_answer' };

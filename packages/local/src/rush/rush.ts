@@ -31,6 +31,8 @@ export interface RushReport {
   readonly unsettled: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** 99th percentile from a buyer's first try to his answer, further tries included. */
+  readonly waitP99Ms: number;
   readonly perSecond: number;
   readonly retries: number;
   readonly pushed: number;
@@ -65,7 +67,7 @@ export async function rush(options: RushOptions): Promise<RushReport> {
   const opensAt = performance.now() + Date.parse(sale.opensAt) - Date.parse(sale.now);
   say(`${options.buyers} buyers get their tokens`);
   const shoppers = await gatherShoppers(options, sale, seed);
-  const tally: Tally = { latencies: [], retries: 0, pushed: 0, polled: 0 };
+  const tally: Tally = { latencies: [], waits: [], retries: 0, pushed: 0, polled: 0 };
   const shop = new Shop(options.urls.edge, options.sale, options.concurrency, tally);
   try {
     const crowd = new Crowd(shop, view, options.concurrency, say);
@@ -195,7 +197,12 @@ class Crowd {
     const until = Date.now() + ENDING_MS;
     let wasOver = false;
     while (Date.now() < until && (this.#standby.length > 0 || this.#endings.size > 0)) {
-      const free = (await this.#view()).items.reduce((sum, item) => sum + item.remaining, 0);
+      const free = await this.#free();
+      // The platform may be away for a moment: who stands by asks again.
+      if (free === undefined) {
+        await pause(VIEW_AGE_MS);
+        continue;
+      }
       if (free === 0) {
         // What is free is told up to a moment late: nothing free and nothing in payment, twice, is the end of it.
         const isOver = this.#endings.size === 0;
@@ -209,6 +216,12 @@ class Crowd {
       await this.#wave(this.#standby.splice(0, Math.max(2 * free, 8)));
     }
     this.#standby.splice(0).forEach(() => this.#end('soldOut'));
+  }
+
+  /** Units of all items that are free, as the page tells; undefined where it does not answer. */
+  async #free(): Promise<number | undefined> {
+    const view = await this.#view().catch(() => undefined);
+    return view?.items.reduce((sum, item) => sum + item.remaining, 0);
   }
 
   #end(fate: Fate): void {
@@ -229,9 +242,10 @@ function fateOf(ending: 'paid' | 'refused' | 'expired' | 'refunded' | undefined)
 }
 
 function report(options: RushOptions, seed: number, crowd: Crowd, tally: Tally): RushReport {
-  const sorted = [...tally.latencies].sort((a, b) => a - b);
-  const percentile = (share: number): number =>
-    round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
+  const percentile = (times: readonly number[], share: number): number => {
+    const sorted = times.toSorted((a, b) => a - b);
+    return round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
+  };
   const errorCodes = Object.fromEntries(
     [...crowd.fates].filter(([fate]) => fate.startsWith('error:')).map(([fate, n]) => [fate.slice(6), n]),
   );
@@ -245,8 +259,9 @@ function report(options: RushOptions, seed: number, crowd: Crowd, tally: Tally):
     other: crowd.count('other'),
     errors: Object.values(errorCodes).reduce((sum, n) => sum + n, 0),
     unsettled: crowd.count('unsettled'),
-    p50Ms: percentile(0.5),
-    p99Ms: percentile(0.99),
+    p50Ms: percentile(tally.latencies, 0.5),
+    p99Ms: percentile(tally.latencies, 0.99),
+    waitP99Ms: percentile(tally.waits, 0.99),
     perSecond: Math.round(options.buyers / Math.max(crowd.waveSeconds, 0.001)),
     retries: tally.retries,
     pushed: tally.pushed,

@@ -24,6 +24,8 @@ const JVM = ['-XX:+UseSerialGC', '-Djava.net.preferIPv4Stack=true'];
 export interface KafkaOptions extends ServerOptions {
   /** Port of the controller; a free one where absent. */
   readonly controllerPort?: number;
+  /** Where clients find it, of a proxy in front of it; its own port where absent. */
+  readonly advertisedPort?: number;
 }
 
 interface Installation {
@@ -66,7 +68,7 @@ async function launch(
   if (!existsSync(join(logs, 'meta.properties'))) await copyTemplate(folder, logs);
   const controllerPort = options.controllerPort ?? (await freePorts(1))[0] ?? 0;
   const properties = join(dataDir, 'server.properties');
-  await writeFile(properties, serverProperties(logs, port, controllerPort));
+  await writeFile(properties, serverProperties(logs, port, controllerPort, options.advertisedPort));
   await writeFile(join(dataDir, 'log4j2.xml'), LOG_CONFIG);
   const child = await startChild({
     name: 'kafka',
@@ -173,7 +175,7 @@ async function classPath(folder: string): Promise<string> {
   return jars.map((name) => join(folder, 'lib', name)).join(':');
 }
 
-function serverProperties(logs: string, port: number, controllerPort: number): string {
+function serverProperties(logs: string, port: number, controllerPort: number, advertised = port): string {
   const one = ['offsets.topic.replication.factor', 'transaction.state.log.replication.factor'];
   one.push('transaction.state.log.min.isr', 'share.coordinator.state.topic.replication.factor');
   one.push('share.coordinator.state.topic.min.isr', 'default.replication.factor');
@@ -182,7 +184,7 @@ function serverProperties(logs: string, port: number, controllerPort: number): s
     'node.id=1',
     `controller.quorum.voters=1@127.0.0.1:${controllerPort}`,
     `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    `advertised.listeners=PLAINTEXT://127.0.0.1:${port}`,
+    `advertised.listeners=PLAINTEXT://127.0.0.1:${advertised}`,
     'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
     'controller.listener.names=CONTROLLER',
     'inter.broker.listener.name=PLAINTEXT',

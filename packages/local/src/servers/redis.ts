@@ -13,6 +13,11 @@ const VALKEY = '9.1.2.post2';
 const READY_MS = 60_000;
 const STOP_MS = 10_000;
 
+export interface RedisOptions extends ServerOptions {
+  /** Of its configuration file, in place of ours. */
+  readonly settings?: Readonly<Record<string, string | number>>;
+}
+
 /** The path of a Redis server program, installed where needed. */
 export function ensureRedis(): Promise<string> {
   return firstOf('Redis', 'Install redis-server 7 or later, or set FLASHSALE_REDIS_URL to a running one.', [
@@ -27,7 +32,7 @@ export function ensureRedis(): Promise<string> {
 }
 
 /** Starts Redis on loopback. Durable: append-only file, synced every second. */
-export async function startRedis(options: ServerOptions): Promise<RunningServer> {
+export async function startRedis(options: RedisOptions): Promise<RunningServer> {
   const program = await ensureRedis();
   const { dataDir, port } = options;
   await mkdir(dataDir, { recursive: true });
@@ -42,6 +47,7 @@ export async function startRedis(options: ServerOptions): Promise<RunningServer>
     appendonly: durable ? 'yes' : 'no',
     appendfsync: 'everysec',
     'maxmemory-policy': 'noeviction',
+    ...options.settings,
   };
   const child = await startChild({
     name: 'redis',

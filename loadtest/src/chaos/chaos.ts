@@ -1,0 +1,96 @@
+/** `npm run chaos [-- --fault PART -o json]`: real faults in the middle of a rush, one after the other, and what each cost. See README.md. */
+import { parseArgs } from 'node:util';
+import { runCommand, UsageError } from '../command.ts';
+import { table } from '../figures.ts';
+import type { Fault } from './fault.ts';
+import { PROCESS_FAULTS, WIRE } from './fault.ts';
+import { Ground } from './ground.ts';
+import { openPulse } from './recovery.ts';
+import { runFault, type Crowd, type Row } from './run-fault.ts';
+
+const HELP = `npm run chaos [-- OPTIONS]
+Starts the whole platform with its servers behind toxiproxy, and for each fault of the table sends a crowd at a sale,
+lets the fault strike in the middle, and takes the proof. Exit 1 where a promise is broken.
+
+  --fault PART     only faults whose name holds PART; may be given several times
+  --list           the names of the faults
+  --buyers N       in each crowd (default 1600); a quarter of it is on sale
+  --concurrency C  purchases under way at once (default 64)
+  -o, --output F   table (default) or json
+  -h, --help       this text
+`;
+
+/** What the others are compared with. */
+const QUIET: Fault = { name: 'quiet', lastsMs: 0, strike: () => Promise.resolve(() => Promise.resolve()) };
+const FAULTS: readonly Fault[] = [...WIRE, ...PROCESS_FAULTS];
+const HEAD = ['fault', 'recovery s', 'lost', 'oversold', 'unsettled', 'left over', 'p99 wait ms', 'x quiet', 'retries'];
+const NOTE = `
+recovery: from when the fault was cleared until the first buyer who came after that had paid. lost: told "paid" but not in
+the ledger. left over: units free at the end though buyers were told "sold out". p99 wait: from a buyer's first try to his
+answer, further tries included.
+`;
+
+const { values } = parseArgs({
+  options: {
+    fault: { type: 'string', multiple: true, default: [] },
+    list: { type: 'boolean', default: false },
+    buyers: { type: 'string', default: '1600' },
+    concurrency: { type: 'string', default: '64' },
+    output: { type: 'string', short: 'o', default: 'table' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+});
+
+await runCommand('chaos', async (signal) => {
+  if (values.help || values.list) {
+    process.stdout.write(values.help ? HELP : FAULTS.map(({ name }) => `${name}\n`).join(''));
+    return 0;
+  }
+  const rows = await runAll(chosen(), crowd(), signal);
+  process.stdout.write(values.output === 'json' ? `${JSON.stringify(rows, null, 2)}\n` : `${describe(rows)}\n${NOTE}`);
+  for (const { fault, problems } of rows)
+    for (const problem of problems) process.stderr.write(`${fault}: ${problem}\n`);
+  return rows.some(({ problems }) => problems.length > 0) ? 1 : 0;
+});
+
+function chosen(): Fault[] {
+  const parts = values.fault;
+  const faults = FAULTS.filter(({ name }) => parts.length === 0 || parts.some((part) => name.includes(part)));
+  if (faults.length === 0) throw new UsageError(`no fault's name holds "${parts.join('" or "')}": see --list`);
+  return faults;
+}
+
+function crowd(): Crowd {
+  const [buyers, concurrency] = [Number(values.buyers), Number(values.concurrency)];
+  if (!(buyers >= 40 && buyers <= 100_000 && concurrency >= 1)) throw new UsageError('write 40 to 100000 buyers');
+  return { buyers, stock: Math.floor(buyers / 4), concurrency };
+}
+
+async function runAll(faults: readonly Fault[], size: Crowd, signal: AbortSignal): Promise<Row[]> {
+  const ground = await Ground.start();
+  const rows: Row[] = [];
+  try {
+    await openPulse(ground.platform);
+    for (const [i, fault] of [QUIET, ...faults].entries()) {
+      signal.throwIfAborted();
+      process.stderr.write(`[${i}/${faults.length}] ${fault.name}\n`);
+      rows.push(await runFault(ground, fault, `chaos-${i}`, size));
+    }
+    return rows;
+  } finally {
+    await ground.end();
+  }
+}
+
+function describe(rows: readonly Row[]): string {
+  const quiet = rows[0]?.waitP99Ms ?? NaN;
+  const lines = rows.map((row) => [
+    row.fault,
+    row.recoveryS?.toFixed(2) ?? 'never',
+    ...[row.lost, row.oversold, row.unsettled, row.leftOver].map(String),
+    row.waitP99Ms.toFixed(0),
+    (row.waitP99Ms / quiet).toFixed(1),
+    String(row.retries),
+  ]);
+  return table([HEAD, ...lines]);
+}
