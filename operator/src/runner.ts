@@ -6,6 +6,7 @@ import { urgencyOf } from './pace.ts';
 import { reconcile } from './reconcile.ts';
 import { Registry } from './registry.ts';
 import { keyOf, nameOf, type ResourceName, type SaleResource } from './resources.ts';
+import { recall } from './scale.ts';
 import { newMemory, type OperatorDeps, type PassDeps, type SaleMemory } from './scope.ts';
 
 const NAME = 'flashsale';
@@ -76,7 +77,9 @@ class SaleRunner implements Runner {
     const changed = (this.#changed = new Set());
     const resources = await this.#deps.resources.list();
     // Those that are known have a pass of their own to read them; this list may be older than its last write.
-    for (const resource of resources) if (!this.#memories.has(keyOf(resource))) this.#learn(resource);
+    const fresh = resources.filter((resource) => !this.#memories.has(keyOf(resource)));
+    for (const resource of fresh) this.#learn(resource);
+    for (const { status, ...name } of fresh) if (status && this.#names.owns(name)) recall(status, this.#deps);
     this.#swept = true;
     this.#wakeAll();
     for (const key of changed) this.#queue.add(key);

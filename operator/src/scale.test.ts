@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PartitionOffsets, ScaleRule } from '@flashsale/sale';
 import { Demands } from './demands.ts';
-import { scaleTargets, type ScaleMode } from './scale.ts';
-import type { ScaleStatus } from './status.ts';
+import { recall, scaleTargets, type ScaleMode } from './scale.ts';
+import { newStatus, type SaleStatus, type ScaleStatus } from './status.ts';
 
 const RULE: ScaleRule = {
   target: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'till' },
@@ -30,7 +30,7 @@ class Till {
   async pass(sale: string, mode: ScaleMode): Promise<ScaleStatus | undefined> {
     const since = this.#since.get(sale) ?? new Map<string, number>();
     this.#since.set(sale, since);
-    const deps = { workloads: this.#workloads, log: { offsets: () => this.#offsets() }, demands: this.demands };
+    const deps = { workloads: this.workloads, log: { offsets: () => this.#offsets() }, demands: this.demands };
     const { targets } = await scaleTargets([RULE], mode, this.#status.get(sale) ?? [], deps, {
       sale: { name: sale, namespace: 'shop', opensAt: this.opensAt, warm: WARM },
       since,
@@ -40,7 +40,7 @@ class Till {
     return targets[0];
   }
 
-  readonly #workloads = {
+  readonly workloads = {
     id: () => 'till',
     get: () =>
       Promise.resolve(
@@ -154,4 +154,18 @@ test('a workload that an autoscaler looks after is left alone, and taken up when
   till.replicas = 4;
   const status = await till.pass('drop', 'ahead');
   assert.deepEqual([till.replicas, status?.before, status?.heldBy], [20, 4, undefined]);
+});
+
+test('what a status says is known again after a start: times of every sale, replicas of those that are at work', () => {
+  const scale = [{ target: 'Deployment/till', lag: 0, desired: 20, ready: 20, before: 2, readySeconds: 900 }];
+  const accepted = { name: 'drop', namespace: 'shop', scale: [RULE] } as unknown as SaleStatus['accepted'];
+  for (const [phase, replicas] of [
+    ['Scheduled', undefined],
+    ['Open', 20],
+    ['Closed', undefined],
+  ] as const) {
+    const { demands, workloads } = new Till();
+    recall({ ...newStatus, ...(accepted && { accepted }), phase, scale }, { workloads, demands });
+    assert.deepEqual([demands.readySeconds('till'), demands.most('till')], [900, replicas], phase);
+  }
 });

@@ -1,6 +1,7 @@
 /** Workloads of a sale: scaled ahead of the opening, then by lag, then back to what was there before. */
 import { withDeadline } from '@flashsale/platform/deadline';
 import {
+  isFinal,
   targetKey,
   type PartitionOffsets,
   type PurchaseLog,
@@ -14,7 +15,7 @@ import { lagReplicas } from './autoscaler/lag-replicas.ts';
 import type { Demands } from './demands.ts';
 import { measured, scaleUpAt } from './lead.ts';
 import { textOf } from './scope.ts';
-import type { ScaleStatus } from './status.ts';
+import type { SaleStatus, ScaleStatus } from './status.ts';
 
 /** How many replicas a rule wants now. `ahead`: the warm number at least; `lag`: by lag; `before`: as it was found. */
 export type ScaleMode = 'ahead' | 'lag' | 'before';
@@ -44,6 +45,25 @@ export interface Scaled {
   readonly targets: readonly ScaleStatus[];
   /** What could not be done, one text a target; such a target keeps what was last known of it. */
   readonly trouble: readonly string[];
+}
+
+/**
+ * Says again what a status says of workloads: how long they took, and how many a sale wanted that is at work. For an
+ * operator that starts anew: else a sale that has ended and is passed first takes them from one that is open.
+ */
+export function recall(
+  { accepted, phase, scale }: SaleStatus,
+  { workloads, demands }: Pick<ScaleDeps, 'workloads' | 'demands'>,
+): void {
+  const isAtWork = phase !== 'Scheduled' && !isFinal(phase);
+  for (const { target } of accepted?.scale ?? []) {
+    const known = scale.find((status) => status.target === targetKey(target));
+    if (!accepted || !known) continue;
+    const id = workloads.id({ ...target, namespace: accepted.namespace });
+    const { desired, before, readySeconds } = known;
+    if (readySeconds !== undefined) demands.learn(id, accepted.name, readySeconds);
+    if (isAtWork && !isUntouched(known)) demands.set(id, accepted.name, { replicas: desired, before });
+  }
 }
 
 /** Brings every target of a sale to what `mode` wants and says what it found. */
