@@ -92,6 +92,25 @@ test('a server that hangs is given up after the deadline', () =>
     assert.ok(performance.now() - from < 1_500);
   }));
 
+test('connections on which nothing comes through any more are replaced', { timeout: 30_000 }, () =>
+  proxied(async (redis, proxy) => {
+    const signals = createSignals(redis);
+    const { promise: reset, resolve } = Promise.withResolvers<undefined>();
+    const heard = Promise.withResolvers<BroadcastMessage>();
+    const message = { type: 'returned', sale: randomName(), sku: 'b' } as const;
+    await signals.subscribe(
+      (one) => one.sale === message.sale && heard.resolve(one),
+      () => resolve(undefined),
+    );
+    proxy.hangOpen();
+    await assert.rejects(redis.command('PING'), LATER);
+    await until(() => redis.command('PING').then(() => true, () => false)); // prettier-ignore
+    await reset;
+    await createSignals(direct).broadcast(message);
+    assert.deepEqual(await heard.promise, message);
+  }),
+);
+
 test('a server that forgot its scripts gets them again, also under many calls at once', async () => {
   const [sale, store] = [await warmSale(), createSaleStore(direct)];
   await direct.command('SCRIPT', 'FLUSH');

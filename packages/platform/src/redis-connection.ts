@@ -15,6 +15,8 @@ const COMMAND_MS = 900;
 const GRACE_MS = 500;
 /** Most commands that may wait for a reply. Beyond it Redis is slower than the callers: they must back off. */
 const MAX_PENDING = 10_000;
+/** A connection that owes a reply and says nothing for this long is dead, whatever TCP believes: it is replaced. */
+const SILENCE_MS = 2_000;
 const START_MS = 10_000;
 const STOP_MS = 1_000;
 
@@ -117,6 +119,7 @@ function open(url: string): Redis | Cluster {
   const node = {
     ...common,
     connectTimeout: 2_000,
+    socketTimeout: SILENCE_MS,
     // One reconnect for a command whose reply was lost; after a second failure it fails.
     maxRetriesPerRequest: 1,
     // After a failover behind one address, the old primary answers READONLY: connect anew and find the new one.

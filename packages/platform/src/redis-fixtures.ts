@@ -109,6 +109,8 @@ export interface LossyProxy {
   loseNextReply(): void;
   /** Passes nothing on in either direction from now on, with the connections open: a server that hangs. */
   hang(): void;
+  /** The connections of this moment pass nothing on from now on; new ones do: a router that forgot them. */
+  hangOpen(): void;
   readonly lost: number;
   stop(): Promise<void>;
 }
@@ -116,14 +118,16 @@ export interface LossyProxy {
 export async function startProxy(target: number): Promise<LossyProxy> {
   const state = { armed: false, hung: false, lost: 0 };
   const sockets = new Set<Socket>();
+  const mute = new WeakSet<Socket>();
   const server = createServer((client) => {
     const upstream = connect(target, '127.0.0.1');
     for (const socket of [client, upstream]) {
       sockets.add(socket.on('error', () => undefined).on('close', () => sockets.delete(socket)));
     }
-    client.on('data', (data) => !state.hung && upstream.write(data));
+    const isMute = (): boolean => state.hung || mute.has(client);
+    client.on('data', (data) => !isMute() && upstream.write(data));
     upstream.on('data', (data) => {
-      if (state.hung) return;
+      if (isMute()) return;
       if (!state.armed) return void client.write(data);
       state.armed = false;
       state.lost++;
@@ -139,6 +143,9 @@ export async function startProxy(target: number): Promise<LossyProxy> {
     port: (server.address() as AddressInfo).port,
     loseNextReply: () => (state.armed = true),
     hang: () => (state.hung = true),
+    hangOpen: () => {
+      for (const socket of sockets) mute.add(socket);
+    },
     get lost() {
       return state.lost;
     },

@@ -6,6 +6,10 @@ import { mapRedisError } from './redis-errors.ts';
 import { parseRedisUrl, reconnectDelay } from './redis-url.ts';
 
 const SUBSCRIBE_MS = 5_000;
+/** Who only listens does not notice that nothing comes through any more: it asks for a sign of life this often. */
+const PING_EVERY_MS = 2_000;
+/** No sign of life for this long: the connection is replaced. */
+const SILENCE_MS = 2_000;
 
 export interface Listener {
   onMessage(text: string): void;
@@ -22,10 +26,17 @@ export interface Subscriber {
 export function createSubscriber(url: string, log: Logger): Subscriber {
   const channels = new Map<string, Set<Listener>>();
   let client: Redis | undefined;
+  let pings: NodeJS.Timeout | undefined;
 
   function connection(): Redis {
-    client ??= open(url, log, channels);
-    return client;
+    if (client) return client;
+    const opened = (client = open(url, log, channels));
+    const ping = (): void => {
+      // Unanswered, it ends the connection by its socket timeout.
+      if (opened.status === 'ready') opened.ping().catch(() => undefined);
+    };
+    pings = setInterval(ping, PING_EVERY_MS);
+    return opened;
   }
 
   return {
@@ -48,6 +59,7 @@ export function createSubscriber(url: string, log: Logger): Subscriber {
       return end;
     },
     stop() {
+      clearInterval(pings);
       client?.disconnect();
       channels.clear();
       return Promise.resolve();
@@ -64,6 +76,7 @@ function open(url: string, log: Logger, channels: Map<string, Set<Listener>>): R
     ...nodes[0],
     db,
     connectTimeout: 2_000,
+    socketTimeout: SILENCE_MS,
     maxRetriesPerRequest: null,
     // Ours below: only what is still listened to.
     autoResubscribe: false,
