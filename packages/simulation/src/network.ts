@@ -74,26 +74,17 @@ export class Network {
     const nth = this.calls.get(life.name) ?? 0;
     this.calls.set(life.name, nth + 1);
     const fault = this.#hooks.faultAt(life.name, nth, store.name, what);
-    if (this.#hooks.tracing) this.#traceCall(life, store, what, options, fault, nth);
+    if (this.#hooks.tracing) {
+      const mark = fault ? `   [${fault}]` : '';
+      this.#hooks.trace(`${life.name} #${nth} → ${store.name} ${what} ${options.detail?.() ?? ''}${mark}`);
+    }
     if (fault === 'crash before') {
       this.#hooks.crash(life, `before ${store.name} ${what}`);
       return new Promise(() => undefined);
     }
     return new Promise<T>((resolve, reject) => {
-      new Call<T>(this, life, store, what, effect, { resolve, reject }).send(fault, options);
+      new Call<T>(this, { life, store, what, effect, resolve, reject }).send(fault, options);
     });
-  }
-
-  #traceCall(
-    life: Life,
-    store: Store,
-    what: string,
-    { detail }: CallOptions,
-    fault: CallFault | undefined,
-    nth: number,
-  ): void {
-    const more = detail ? ` ${detail()}` : '';
-    this.#hooks.trace(`${life.name} #${nth} → ${store.name} ${what}${more}${fault ? `   [${fault}]` : ''}`);
   }
 
   get scheduler(): Scheduler {
@@ -124,76 +115,72 @@ export class Network {
   }
 }
 
-interface Settle<T> {
+interface Asked<T> {
+  readonly life: Life;
+  readonly store: Store;
+  readonly what: string;
+  readonly effect: () => T | Promise<T>;
   readonly resolve: (value: T) => void;
   readonly reject: (error: Error) => void;
 }
 
 class Call<T> {
   readonly #network: Network;
-  readonly #life: Life;
-  readonly #store: Store;
-  readonly #what: string;
-  readonly #effect: () => T | Promise<T>;
-  readonly #settle: Settle<T>;
+  readonly #asked: Asked<T>;
   #cancelDeadline: () => void = () => undefined;
   #lane: Lane = { arrivesAt: 0, answeredAt: 0 };
 
-  constructor(
-    network: Network,
-    life: Life,
-    store: Store,
-    what: string,
-    effect: () => T | Promise<T>,
-    settle: Settle<T>,
-  ) {
+  constructor(network: Network, asked: Asked<T>) {
     this.#network = network;
-    this.#life = life;
-    this.#store = store;
-    this.#what = what;
-    this.#effect = effect;
-    this.#settle = settle;
+    this.#asked = asked;
   }
 
   send(fault: CallFault | undefined, { lane }: CallOptions): void {
     const { scheduler, hooks } = this.#network;
-    this.#lane = this.#network.lane(this.#life, lane);
-    const cut = hooks.isCut(this.#life.name, this.#store.name);
+    this.#lane = this.#network.lane(this.#asked.life, lane);
+    const cut = hooks.isCut(this.#asked.life.name, this.#asked.store.name);
     if (cut === 'refused') {
-      scheduler.after(this.#network.latency(this.#life), this.#life, () => this.#settle.reject(this.#unreachable()));
+      scheduler.after(this.#network.latency(this.#asked.life), this.#asked.life, () =>
+        this.#asked.reject(this.#unreachable()),
+      );
       return;
     }
     this.#armDeadline();
     if (cut === 'silent' || fault === 'lost call') return;
-    const late = fault === 'late' ? this.#store.deadlineMs * 1.1 : 0;
-    const at = Math.max(this.#lane.arrivesAt, scheduler.now + this.#network.latency(this.#life) + late);
+    const late = fault === 'late' ? this.#asked.store.deadlineMs * 1.1 : 0;
+    const at = Math.max(this.#lane.arrivesAt, scheduler.now + this.#network.latency(this.#asked.life) + late);
     this.#lane.arrivesAt = at;
     scheduler.after(at - scheduler.now, undefined, () => void this.#arrive(fault));
     if (fault === 'twice') {
-      scheduler.after(at - scheduler.now + this.#store.deadlineMs * 0.2, undefined, () => void this.#arrive(undefined));
+      scheduler.after(
+        at - scheduler.now + this.#asked.store.deadlineMs * 0.2,
+        undefined,
+        () => void this.#arrive(undefined),
+      );
     }
   }
 
   #armDeadline(): void {
     const { scheduler } = this.#network;
-    this.#cancelDeadline = scheduler.after(this.#store.deadlineMs, this.#life, () =>
-      this.#settle.reject(this.#unreachable()),
+    this.#cancelDeadline = scheduler.after(this.#asked.store.deadlineMs, this.#asked.life, () =>
+      this.#asked.reject(this.#unreachable()),
     );
   }
 
   #unreachable(): Error {
-    return this.#store.unreachable(this.#what);
+    return this.#asked.store.unreachable(this.#asked.what);
   }
 
   async #arrive(fault: CallFault | undefined): Promise<void> {
     let answer: () => void;
     try {
-      const value = await this.#effect();
-      answer = () => this.#settle.resolve(value);
+      const value = await this.#asked.effect();
+      answer = () => this.#asked.resolve(value);
     } catch (error) {
-      answer = () => this.#settle.reject(error instanceof Error ? error : new Error(String(error)));
+      answer = () => this.#asked.reject(error instanceof Error ? error : new Error(String(error)));
     }
-    if (fault === 'crash after') this.#network.hooks.crash(this.#life, `after ${this.#store.name} ${this.#what}`);
+    if (fault === 'crash after')
+      this.#network.hooks.crash(this.#asked.life, `after ${this.#asked.store.name} ${this.#asked.what}`);
     // Of one that is sent twice, the first answer is the lost one.
     if (fault === 'lost answer' || fault === 'twice') return;
     this.#answer(answer);
@@ -201,10 +188,10 @@ class Call<T> {
 
   #answer(answer: () => void): void {
     const { scheduler, hooks } = this.#network;
-    if (hooks.isCut(this.#life.name, this.#store.name)) return;
-    const at = Math.max(this.#lane.answeredAt, scheduler.now + this.#network.latency(this.#life));
+    if (hooks.isCut(this.#asked.life.name, this.#asked.store.name)) return;
+    const at = Math.max(this.#lane.answeredAt, scheduler.now + this.#network.latency(this.#asked.life));
     this.#lane.answeredAt = at;
-    scheduler.after(at - scheduler.now, this.#life, () => {
+    scheduler.after(at - scheduler.now, this.#asked.life, () => {
       this.#cancelDeadline();
       answer();
     });

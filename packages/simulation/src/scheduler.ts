@@ -45,15 +45,16 @@ export class Scheduler {
     while (!isOver() && this.failure === undefined) {
       const event = this.#pop();
       if (!event || event.at > untilMs || this.steps >= maxSteps) return false;
-      if (event.cancelled || event.life?.alive === false) continue;
-      this.now = Math.max(this.now, event.at);
-      if (event.life && event.life.pausedUntil > this.now) {
-        this.#push({ ...event, at: event.life.pausedUntil });
-        continue;
-      }
-      await this.#carryOut(event);
+      if (!event.cancelled && event.life?.alive !== false) await this.#reach(event);
     }
     return this.failure === undefined;
+  }
+
+  async #reach(event: Event): Promise<void> {
+    this.now = Math.max(this.now, event.at);
+    const { pausedUntil = 0 } = event.life ?? {};
+    if (pausedUntil > this.now) this.#push({ ...event, at: pausedUntil });
+    else await this.#carryOut(event);
   }
 
   async #carryOut({ life, act }: Event): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 import { EPOCH_MS } from './life.ts';
+import type { Random } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
 
 const require = createRequire(import.meta.url);
@@ -41,7 +42,7 @@ function install(): void {
     setTimeout: globalThis.setTimeout,
     clearTimeout: globalThis.clearTimeout,
     setImmediate: globalThis.setImmediate,
-    setInterval: globalThis.setInterval,
+    setInterval: globalThis.setInterval.bind(globalThis),
     now: Date.now,
     performanceNow: performance.now.bind(performance),
     random: Math.random,
@@ -70,7 +71,7 @@ function install(): void {
   Date.now = () => (active ? Math.floor(wallOf(active)) : real.now());
   performance.now = () => (active ? steadyOf(active) : real.performanceNow());
   Math.random = () => active?.current?.random.next() ?? real.random();
-  crypto['randomUUID'] = () => (active?.current ? uuidFrom(active.current.random.next) : real.randomUUID());
+  crypto['randomUUID'] = () => (active?.current ? uuidFrom(active.current.random) : real.randomUUID());
   timers['setTimeout'] = (ms: number, value?: unknown, options: { signal?: AbortSignal } = {}) =>
     active ? sleep(active, ms, value, options.signal) : real.sleep(ms, value, options);
   timers['setImmediate'] = (value?: unknown) => (active ? sleep(active, 0, value) : real.nextTurn(value));
@@ -92,11 +93,7 @@ function sleep(scheduler: Scheduler, ms: number, value: unknown, signal?: AbortS
   });
 }
 
-function uuidFrom(next: () => number): string {
-  const hex = Array.from({ length: 8 }, () =>
-    Math.floor(next() * 65_536)
-      .toString(16)
-      .padStart(4, '0'),
-  ).join('');
+function uuidFrom(random: Random): string {
+  const hex = Array.from({ length: 8 }, () => random.below(65_536).toString(16).padStart(4, '0')).join('');
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }

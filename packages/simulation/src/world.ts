@@ -1,5 +1,6 @@
 /** The world of one simulation: stores, processes that crash and come back, buyers, and the faults of the plan. */
 import { createSaleStore, createSignals } from '@flashsale/platform/redis';
+import { fenced } from '@flashsale/operator/fence';
 import { HttpError } from '@flashsale/platform/http';
 import { AllocationRefused } from '@flashsale/platform/ledger-http';
 import type { Logger } from '@flashsale/platform/log';
@@ -22,6 +23,7 @@ import { simulatedLeases, simulatedResources } from './kube/client.ts';
 import { EPOCH_MS, Life } from './life.ts';
 import { Broker } from './log/broker.ts';
 import { simulatedKafka } from './log/client.ts';
+import type { Mutation } from './mutations.ts';
 import { Network, tooLate, type NetworkHooks, type Store } from './network.ts';
 import { buyerOf, PRICE_MINOR, processNames, SALE, type Action, type Plan } from './plan.ts';
 import { randomOf } from './random.ts';
@@ -30,7 +32,7 @@ import { PubSub } from './redis/pub-sub.ts';
 import { RedisServer } from './redis/server.ts';
 import { Scheduler } from './scheduler.ts';
 import { Trace } from './trace.ts';
-import { Witnesses } from './witnesses.ts';
+import { Witnesses } from './invariants/witnesses.ts';
 
 const ORDERS_HTTP: Store = { name: 'orders-http', deadlineMs: 5_000, unreachable: tooLate('orders', 5_000) };
 /** A process that crashed is back after so many ms at most. */
@@ -46,7 +48,9 @@ export class World {
   readonly broker: Broker;
   readonly orders = new Database();
   readonly payments = new Database();
-  readonly kube = new ApiServer();
+  readonly kube: ApiServer;
+  /** The known bug that is planted. */
+  readonly mutation: Mutation | undefined;
   readonly witnesses: Witnesses;
   readonly faults: FaultPlan;
   readonly lives = new Map<string, Life>();
@@ -56,8 +60,10 @@ export class World {
   #spec: Record<string, unknown> = {};
   readonly #lives = new Map<string, Live>();
 
-  constructor(plan: Plan, trace: Trace) {
+  constructor(plan: Plan, trace: Trace, mutation: Mutation | undefined) {
     this.plan = plan;
+    this.mutation = mutation;
+    this.kube = new ApiServer(this.checks('versions'));
     this.trace = trace;
     this.faults = new FaultPlan(this);
     const hooks: NetworkHooks = {
@@ -160,6 +166,10 @@ export class World {
     return { life: this.lives.get(name) as Life, checkout };
   }
 
+  checks(what: NonNullable<Mutation['off']>[number]): boolean {
+    return this.mutation?.off?.includes(what) !== true;
+  }
+
   // ---- processes
 
   start(name: string): void {
@@ -169,7 +179,9 @@ export class World {
     this.trace.add(this.scheduler.now, `${name} starts`);
     const boot = STARTERS[name.replace(/-\d+$/, '')];
     if (!boot) throw new Error(`no process is called ${name}`);
-    this.scheduler.after(0, life, () => boot(this.#ports(life), this));
+    const kind = name.replace(/-\d+$/, '');
+    const wrap = this.mutation?.wrap ?? ((ports: ProcessPorts) => ports);
+    this.scheduler.after(0, life, () => boot(wrap(this.#ports(life), this, kind), this));
   }
 
   crash(life: Life, why: string): void {
@@ -245,7 +257,7 @@ export class World {
   }
 
   #ledgerOf(life: Life): ReturnType<typeof simulatedLedger> {
-    return simulatedLedger(this.#database(life, 'orders-db'));
+    return simulatedLedger(this.#database(life, 'orders-db'), this.checks('guards'));
   }
 
   /** The ledger through the internal HTTP of orders: one call each way, which needs an orders process that lives. */
@@ -277,10 +289,12 @@ function ledgerOverHttp(view: LedgerView): Ledger {
   };
 }
 
+const unfenced: typeof fenced = (port) => port;
+
 const STARTERS: Readonly<Record<string, (ports: ProcessPorts, world: World) => void>> = {
   checkout: (ports, world) => startCheckout(ports, (checkout) => world.openCheckout(ports.life, checkout)),
   payments: (ports) => startPayments(ports),
   orders: (ports) => startOrders(ports),
   live: (ports, world) => startLive(ports, (live) => world.openLive(ports.life, live)),
-  operator: (ports) => startOperator(ports),
+  operator: (ports, world) => startOperator(ports, world.checks('fence') ? fenced : unfenced),
 };

@@ -23,8 +23,10 @@ interface Lock {
 export class Database {
   readonly #tables = new Map<string, Map<string, Row>>();
   readonly #locks = new Map<string, Lock>();
-  /** Called after each commit with the names of the tables that changed. */
-  onCommit: (tables: ReadonlySet<string>) => void = () => undefined;
+  /** Called at each commit with a row that is written and what was there. */
+  onWrite: (table: string, before: Row | undefined, after: Row) => void = () => undefined;
+  /** Called after each commit that wrote something. */
+  onCommit: () => void = () => undefined;
 
   begin(): Transaction {
     return new Transaction(this);
@@ -37,7 +39,7 @@ export class Database {
 
   #table(name: string): Map<string, Row> {
     let table = this.#tables.get(name);
-    if (!table) this.#tables.set(name, (table = new Map()));
+    if (!table) this.#tables.set(name, (table = new Map<string, Row>()));
     return table;
   }
 
@@ -63,10 +65,13 @@ export class Database {
 
   commit(tx: Transaction): void {
     for (const [table, rows] of tx.writes) {
-      for (const [key, row] of rows) this.#table(table).set(key, row);
+      for (const [key, row] of rows) {
+        this.onWrite(table, this.#table(table).get(key), row);
+        this.#table(table).set(key, row);
+      }
     }
     this.#release(tx);
-    if (tx.writes.size > 0) this.onCommit(new Set(tx.writes.keys()));
+    if (tx.writes.size > 0) this.onCommit();
   }
 
   rollBack(tx: Transaction): void {

@@ -42,7 +42,7 @@ export function simulatedResources(life: Life, network: Network, server: ApiServ
   const store = cacheOf(life, network, server);
   return kubeResources({
     api: api as ResourceApi<FlashSaleObject>,
-    cache: { store, subscribe: (handlers) => store.subscribe(handlers) },
+    cache: { store, subscribe: (handlers) => store.subscribe(handlers), restart: () => undefined },
     emit: () => undefined,
   });
 }

@@ -218,7 +218,7 @@ class GroupMember implements Member {
     return {
       topic,
       partition,
-      messages: messages as unknown as Slice['messages'],
+      messages,
       active: () => this.#isCurrent(reading),
       done: async ({ offset }) => {
         const next = Number(offset) + 1;

@@ -53,7 +53,10 @@ export function connectSimulatedRedis(life: Life, { network, server, pubSub, nod
         await network.call(life, REDIS, 'SUBSCRIBE', () => pubSub.subscribe(life, channel, listener), {
           detail: () => channel,
         });
-        return () => Promise.resolve(pubSub.unsubscribe(life, channel, listener));
+        return () => {
+          pubSub.unsubscribe(life, channel, listener);
+          return Promise.resolve();
+        };
       },
       stop: () => Promise.resolve(),
     },

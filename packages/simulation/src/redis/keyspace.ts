@@ -35,6 +35,8 @@ export class Keyspace {
   readonly #journals = new Map<number, Undo[]>();
   readonly #nodeOf: (key: string) => number;
   #undo: Undo | undefined;
+  /** Called after each write with what was at the keys before. */
+  onWrite: (before: ReadonlyMap<string, Entry | undefined>) => void = () => undefined;
 
   /** `nodeOf` says which node of a Cluster has a key. */
   constructor(nodeOf: (key: string) => number = () => 0) {
@@ -59,6 +61,7 @@ export class Keyspace {
     this.#journals.set(node, journal);
     journal.push(undo);
     if (journal.length > MAX_JOURNAL) journal.shift();
+    this.onWrite(undo);
   }
 
   /** A replica that was `writes` behind takes over from a node. Returns how many writes were lost. */
