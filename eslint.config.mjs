@@ -20,8 +20,8 @@ const kubeVendors = { group: ['@kubernetes/client-node'], message: 'Import it th
 const border = (patterns) => ({ 'no-restricted-imports': ['error', { patterns }] });
 const vendors = { group: VENDORS, message: 'Import it through packages/platform.' };
 const local = {
-  group: ['@flashsale/local', '@flashsale/local/*'],
-  message: 'packages/local is for one machine and for tests only.',
+  group: ['local', 'simulation'].flatMap((name) => [`@flashsale/${name}`, `@flashsale/${name}/*`]),
+  message: 'packages/local is for one machine, packages/simulation for tests: production code imports neither.',
 };
 const upward = (names) => ({
   group: names.flatMap((n) => [`@flashsale/${n}`, `@flashsale/${n}/*`]),
@@ -87,14 +87,14 @@ export default tseslint.config(
   {
     files: ['packages/platform/src/**/*.ts'],
     ignores: ['**/*.test.ts'],
-    rules: border([kubeVendors, upward(['local', 'kube', ...SERVICES])]),
+    rules: border([kubeVendors, upward(['local', 'simulation', 'kube', ...SERVICES])]),
   },
   {
     files: ['packages/kube/src/**/*.ts'],
     ignores: ['**/*.test.ts', '**/*.fixture.ts'],
     rules: border([
       vendors,
-      upward(['local', 'sale', ...SERVICES]),
+      upward(['local', 'simulation', 'sale', ...SERVICES]),
       {
         regex: '^@flashsale/platform/(?!(metrics|log)$)',
         message: 'The engine is for others too: of the platform it uses logs and metrics alone.',
