@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { systemClock } from '@flashsale/kube/clock';
 import { testRedis } from '@flashsale/local/testing';
 import { hotPages, pageNames, shortestLife, type HotPages, type PageToLoad, type Sale } from '@flashsale/sale';
 import { hotPagesContract } from '@flashsale/sale/pages-contract';
@@ -199,6 +200,33 @@ test('a gate that opens again after a loss does not wait for pages', async () =>
   assert.deepEqual([status?.epoch, status?.gate.includes('open'), loads.length], [2, true, 1]);
   await operator.pass();
   assert.deepEqual(loads.at(-1), [pageNames.list(1)]);
+});
+
+test('a catalog that does not answer holds nothing up: a pause shuts the gate meanwhile', async () => {
+  const spec = { opensAt: Date.now() - 1_000, closesAt: Date.now() + 60_000 };
+  const warm = { leadTime: '1h', shards: 2, cache: { pages: 1 } };
+  await world.apply('slow', { ...spec, warm });
+  const answer = Promise.withResolvers<undefined>();
+  let slow = false;
+  const operator = world.operator((deps) => ({
+    ...deps,
+    timers: systemClock,
+    pages: {
+      readBack: (names) => deps.pages.readBack(names),
+      preload: async (sale: Sale, pages: readonly PageToLoad[]) => {
+        if (slow) await answer.promise;
+        await deps.pages.preload(sale, pages);
+      },
+    } satisfies HotPages,
+  }));
+  await world.until(operator, 'slow', ({ phase, gate }) => phase === 'Open' && gate.includes('open'));
+  slow = true;
+  await world.losePage(pageNames.list(1));
+  await world.apply('slow', { ...spec, warm, paused: true });
+  const paused = await world.until(operator, 'slow', ({ gate }) => gate.includes('shut'));
+  assert.equal(cacheWarm(paused)?.status, 'False');
+  answer.resolve(undefined);
+  await world.until(operator, 'slow', (status) => cacheWarm(status)?.status === 'True');
 });
 
 test('before the warm-up nobody looks', async () => {

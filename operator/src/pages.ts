@@ -6,7 +6,9 @@ import { textOf, type OperatorDeps, type Scope } from './scope.ts';
 const KEPT_IN: readonly Phase[] = ['Warming', 'Armed', 'Open'];
 /** Pages are loaded again when one has less left than this, or than half of the shortest life, in ms. */
 const MARGIN_MS = 15_000;
-/** Pause after a catalog that failed: doubles from here to the longest, in ms. A pass waits for it, so not too often. */
+/** How long a pass waits for the catalog, in ms: the gate, and a pause that its owner asks for, come after it. */
+const WAIT_MS = 100;
+/** Pause after a catalog that failed: doubles from here to the longest, in ms. */
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 16_000;
 /** Reading back costs Redis about a microsecond a page: a thousand pages are looked at once a second. */
@@ -16,11 +18,15 @@ const LOOK_MS_PER_PAGE = 1;
 export interface PageMemory {
   /** What the items looked like when their pages were last loaded; another look makes all pages due. */
   shown: string;
+  /** A load under way, or one whose outcome no pass has seen: what went wrong, in words. */
+  loading: Promise<string | undefined> | undefined;
   failures: number;
   retryAt: number;
   lookAt: number;
   found: FoundPages | undefined;
 }
+
+type PageDeps = Pick<OperatorDeps, 'pages' | 'expiries' | 'timers'>;
 
 export interface FoundPages {
   /** Pages that were read back. */
@@ -29,10 +35,17 @@ export interface FoundPages {
   readonly note: string | undefined;
 }
 
-export const newPageMemory = (): PageMemory => ({ shown: '', failures: 0, retryAt: 0, lookAt: 0, found: undefined });
+export const newPageMemory = (): PageMemory => ({
+  shown: '',
+  loading: undefined,
+  failures: 0,
+  retryAt: 0,
+  lookAt: 0,
+  found: undefined,
+});
 
 /** Throws where the cache cannot be read, as of any other part of a sale; a catalog that fails is only told of. */
-export async function keepPages(scope: Scope, deps: Pick<OperatorDeps, 'pages' | 'expiries'>): Promise<void> {
+export async function keepPages(scope: Scope, deps: PageDeps): Promise<void> {
   const { sale, status, resource, now } = scope;
   const memory = scope.memory.pages;
   if (!KEPT_IN.includes(status.phase) || resource.deleting) return;
@@ -43,25 +56,32 @@ export async function keepPages(scope: Scope, deps: Pick<OperatorDeps, 'pages' |
   scope.pages = memory.found;
 }
 
-async function look(
-  sale: Sale,
-  memory: PageMemory,
-  now: number,
-  deps: Pick<OperatorDeps, 'pages' | 'expiries'>,
-): Promise<void> {
+async function look(sale: Sale, memory: PageMemory, now: number, deps: PageDeps): Promise<void> {
   const names = hotPages(sale);
   let left = await deps.pages.readBack(names);
-  let note = memory.failures > 0 ? memory.found?.note : undefined;
+  let note = memory.found?.note;
   const due = dueOf(sale, names, left, memory);
-  if (due.length > 0 && now >= memory.retryAt) {
-    note = await load(sale, due, memory, now, deps);
+  if (due.length > 0 && now >= memory.retryAt) memory.loading ??= load(sale, due, memory, now, deps);
+  if (memory.loading && (await isSoon(memory.loading, deps.timers))) {
     left = await deps.pages.readBack(names);
-    note ??= missingOf(names, left);
+    note = (await memory.loading) ?? missingOf(names, left);
+    memory.loading = undefined;
     noteOutcome(memory, note, now);
   }
   const cached = left.filter((ms) => ms !== undefined).length;
   memory.found = { cached, note };
-  memory.lookAt = cached < names.length ? now : now + names.length * LOOK_MS_PER_PAGE;
+  memory.lookAt = cached < names.length || memory.loading ? now : now + names.length * LOOK_MS_PER_PAGE;
+}
+
+/** Whether it settles while a pass may wait for it; it goes on where it does not. */
+function isSoon(loading: Promise<unknown>, timers: OperatorDeps['timers']): Promise<boolean> {
+  return new Promise((done) => {
+    const cancel = timers.after(WAIT_MS, () => done(false));
+    void loading.then(() => {
+      cancel();
+      done(true);
+    });
+  });
 }
 
 /** All that have less left than a page that was just loaded, as soon as one of them runs out: they end together again. */
@@ -78,17 +98,17 @@ function dueOf(
   return names.filter((_, at) => (left[at] ?? 0) < least);
 }
 
-/** What went wrong, in words; undefined where nothing did. */
+/** What went wrong, in words; undefined where nothing did. Never throws. */
 async function load(
   sale: Sale,
   due: readonly string[],
   memory: PageMemory,
   now: number,
-  { pages, expiries }: Pick<OperatorDeps, 'pages' | 'expiries'>,
+  { pages, expiries }: PageDeps,
 ): Promise<string | undefined> {
-  const lives = expiries.place(due, sale.warm.cache, now);
-  const toLoad = due.map((name, at) => ({ name, ttlMs: Math.max(1, Math.floor(lives[at] ?? 1)) }));
   try {
+    const lives = expiries.place(due, sale.warm.cache, now);
+    const toLoad = due.map((name, at) => ({ name, ttlMs: Math.max(1, Math.floor(lives[at] ?? 1)) }));
     await pages.preload(sale, toLoad);
     memory.shown = shownOf(sale);
     return undefined;
