@@ -249,8 +249,11 @@ test('a cluster that was restored from a backup is listed anew at the first writ
   await resources.writeStatus(await one(resources), { ...newStatus, epoch: 7 });
   server.deliver(Infinity);
   server.restore(backup);
+  let heard = 0;
+  resources.watch(() => (heard += 1));
   await assert.rejects(resources.writeStatus(await one(resources), { ...newStatus, epoch: 8 }), { code: 409 });
   assert.equal(server.restarts, 1);
+  assert.equal(heard, 1, 'its status is an old one: a sale that rests has to write it anew');
   const restored = await one(resources);
   assert.equal(restored.status, undefined, 'as it is in the backup');
   await resources.writeStatus(restored, { ...newStatus, epoch: 9 });

@@ -53,9 +53,10 @@ class KubeResources implements SaleResources {
     options.cache.subscribe({
       added: (object) => this.#tell(object),
       modified: (object, old) => {
-        // A cluster that was restored from a backup goes back in time: so do we.
-        if (compareVersions(versionOf(object), versionOf(old)) < 0) this.#ahead.delete(keyOf(object));
-        if (isOwnersChange(object, old)) this.#tell(object);
+        // A cluster that was restored from a backup goes back in time: so do we, and its status is an old one.
+        const isRestored = isNewer(old, object);
+        if (isRestored) this.#ahead.delete(keyOf(object));
+        if (isRestored || isOwnersChange(object, old)) this.#tell(object);
       },
       deleted: (object) => {
         this.#ahead.delete(keyOf(object));
