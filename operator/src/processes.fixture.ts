@@ -17,6 +17,8 @@ const UNTIL_MS = 60_000;
 export interface Service {
   readonly url: string;
   readonly child: ChildProcess;
+  /** The messages that it has logged. */
+  readonly said: ReadonlySet<string>;
   /** Resolves once the process has logged the message. */
   heard(message: string): Promise<void>;
 }
@@ -37,6 +39,7 @@ export async function start(
   env: Record<string, string>,
   { node, cwd, id }: Confinement = { node: [], cwd: process.cwd() },
 ): Promise<Service> {
+  if (cleanup.disposed) throw new Error(`${main} is not started any more`);
   const child = spawn(process.execPath, [...node, fileURLToPath(new URL(main, import.meta.url))], {
     env: { ...process.env, PORT: '0', ADMIN_PORT: '0', LOG_LEVEL: 'info', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -61,7 +64,7 @@ export async function start(
     const signal = AbortSignal.timeout(UNTIL_MS);
     while (!said.has(message)) await once(bell, 'said', { signal });
   };
-  return { url: `http://127.0.0.1:${await ready.promise}`, child, heard };
+  return { url: `http://127.0.0.1:${await ready.promise}`, child, said, heard };
 }
 
 /** The real catalog, on a database of its own. Resolves to its address. */

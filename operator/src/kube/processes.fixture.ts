@@ -25,7 +25,7 @@ export interface Surroundings {
   /** Of the relay. */
   readonly producer: EventProducer;
   /** Starts an operator, with the rights of config/rbac and no others. Its lease is in the namespace of the cluster. */
-  readonly operate: () => Promise<Service>;
+  readonly operate: (env?: Record<string, string>) => Promise<Service>;
   /** The sale as buyers know it. */
   readonly published: (name: string) => Promise<PublishedSale>;
   /** Waits until the sale is as wanted. Throws where it is not in time. */
@@ -73,8 +73,15 @@ export async function startSurroundings(cleanup: AsyncDisposableStack, name: str
     cluster,
     sales,
     producer,
-    operate: () =>
-      start(cleanup, 'main.ts', { ...shared, ORDERS_URL: orders.url, ...place, RESOURCES_DIR: '', SUPERVISOR_URL: '' }),
+    operate: (env = {}) =>
+      start(cleanup, 'main.ts', {
+        ...shared,
+        ORDERS_URL: orders.url,
+        ...place,
+        RESOURCES_DIR: '',
+        SUPERVISOR_URL: '',
+        ...env,
+      }),
     published: async (sale) => {
       const found = (await store.published()).find((one) => one.name === sale);
       assert.ok(found, `${sale} is published`);
