@@ -14,8 +14,8 @@ export interface Mutation {
   readonly within: number;
   /** What a kind of process gets instead of its ports. */
   readonly wrap?: (ports: ProcessPorts, world: World, kind: string) => ProcessPorts;
-  /** What the ledger and the API server do not check any more. */
-  readonly off?: readonly ('guards' | 'versions' | 'fence')[];
+  /** What the ledger does not check any more. */
+  readonly off?: readonly 'guards'[];
 }
 
 type Wrap = NonNullable<Mutation['wrap']>;
@@ -66,15 +66,6 @@ const reserveAnew = store(['checkout'], ({ store: real }) => {
   };
   return { reserve: (sale, at, batch) => real.reserve(sale, at, batch.map(renamed)) };
 });
-
-const acknowledgeFirst = store(['checkout'], ({ store: real }) => ({
-  readOutbox: async (sale, shard, ...rest) => {
-    const entries = await real.readOutbox(sale, shard, ...rest);
-    const ids = entries.map(({ entryId }) => entryId);
-    if (ids.length > 0) await real.acknowledgeOutbox(sale, shard, ids);
-    return entries;
-  },
-}));
 
 const confirmFirst = consume('orders', (handle, { signals }) => async (events) => {
   const paid = events.filter(({ type }) => type === 'paid');
@@ -131,8 +122,6 @@ const sweepPaid = store(['checkout'], ({ store: real }, world) => ({
     return answers;
   },
 }));
-
-const forgetOutbox = store(['operator'], () => ({ peekOutbox: () => Promise.resolve([]) }));
 
 /** Says "sold out" as soon as the home shard is empty. */
 const lookAtHomeOnly = store(['checkout'], () => ({
@@ -197,7 +186,6 @@ export const MUTATIONS: readonly Mutation[] = [
   { name: 'units come back twice', within: 50, wrap: releaseTwice },
   { name: 'settle ignores that the hold has expired', within: 200, wrap: settleIgnoresExpiry },
   { name: 'reserve is not idempotent', within: 50, wrap: reserveAnew },
-  { name: 'the relay acknowledges before it writes to the log', within: 2_000, wrap: acknowledgeFirst },
   { name: 'the ledger has no guards', within: 300, off: ['guards'] },
   { name: 'orders confirms before the ledger', within: 50, wrap: confirmFirst },
   { name: 'orders commits its offsets before its work', within: 50, wrap: commitFirst },
@@ -206,8 +194,6 @@ export const MUTATIONS: readonly Mutation[] = [
   { name: 'orders never asks for a refund', within: 50, wrap: neverRefund },
   { name: 'payments charges a repeated purchase again', within: 50, wrap: chargeTwice },
   { name: 'the sweeper releases a paid hold', within: 50, wrap: sweepPaid },
-  { name: 'a rebuild forgets what is in the outbox', within: 2_000, wrap: forgetOutbox },
   { name: 'sold out is told when the home shard is empty', within: 50, wrap: lookAtHomeOnly },
   { name: 'lent units arrive twice', within: 50, wrap: giveTwice },
-  { name: 'the operator has no fence, and its writes no version', within: 2_000, off: ['fence', 'versions'] },
 ];

@@ -58,7 +58,7 @@ export async function runSeeds(options: SeedsOptions): Promise<SeedsResult> {
 function ask(worker: Worker, task: WorkerTask): Promise<WorkerAnswer> {
   return new Promise((resolve, reject) => {
     const settle = (): void => {
-      worker.removeAllListeners();
+      for (const event of ['message', 'error', 'exit']) worker.removeAllListeners(event);
     };
     worker.once('message', (answer: WorkerAnswer) => {
       settle();

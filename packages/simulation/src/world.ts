@@ -1,6 +1,5 @@
 /** The world of one simulation: stores, processes that crash and come back, buyers, and the faults of the plan. */
 import { createSaleStore, createSignals } from '@flashsale/platform/redis';
-import { fenced } from '@flashsale/operator/fence';
 import { HttpError } from '@flashsale/platform/http';
 import { AllocationRefused } from '@flashsale/platform/ledger-http';
 import type { Logger } from '@flashsale/platform/log';
@@ -63,7 +62,7 @@ export class World {
   constructor(plan: Plan, trace: Trace, mutation: Mutation | undefined) {
     this.plan = plan;
     this.mutation = mutation;
-    this.kube = new ApiServer(this.checks('versions'));
+    this.kube = new ApiServer();
     this.trace = trace;
     this.faults = new FaultPlan(this);
     const hooks: NetworkHooks = {
@@ -289,12 +288,10 @@ function ledgerOverHttp(view: LedgerView): Ledger {
   };
 }
 
-const unfenced: typeof fenced = (port) => port;
-
 const STARTERS: Readonly<Record<string, (ports: ProcessPorts, world: World) => void>> = {
   checkout: (ports, world) => startCheckout(ports, (checkout) => world.openCheckout(ports.life, checkout)),
   payments: (ports) => startPayments(ports),
   orders: (ports) => startOrders(ports),
   live: (ports, world) => startLive(ports, (live) => world.openLive(ports.life, live)),
-  operator: (ports, world) => startOperator(ports, world.checks('fence') ? fenced : unfenced),
+  operator: (ports) => startOperator(ports),
 };

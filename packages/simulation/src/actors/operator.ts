@@ -15,9 +15,7 @@ const LOOK_MS = 500;
 /** Shorter than in a cluster, so that a leader is followed within a simulated sale. */
 const TIMING = { leaseMs: 2_000, renewDeadlineMs: 1_300, retryMs: 300 };
 
-export type Fence = typeof fenced;
-
-export function startOperator(ports: ProcessPorts, fence: Fence = fenced): void {
+export function startOperator(ports: ProcessPorts): void {
   const { life, log, exit } = ports;
   const clock = new ClockWatch();
   const date = (): Date => new Date(Date.now());
@@ -33,18 +31,18 @@ export function startOperator(ports: ProcessPorts, fence: Fence = fenced): void 
     clock: timers,
   });
   const leads = (): boolean => elector.leads();
-  const store = fence(ports.store, leads);
-  const ledger = fence(ports.ledger, leads);
+  const store = fenced(ports.store, leads);
+  const ledger = fenced(ports.ledger, leads);
   const resources = ports.resources();
   const stopping = new AbortController();
   const runner = createRunner({
-    resources: fence(resources, leads),
+    resources: fenced(resources, leads),
     store,
-    signals: fence(ports.signals, leads),
+    signals: fenced(ports.signals, leads),
     log: ports.kafka.log(),
     ledger,
-    workloads: fence(ports.workloads, leads),
-    pages: fence(keptPages(), leads),
+    workloads: fenced(ports.workloads, leads),
+    pages: fenced(keptPages(), leads),
     expiries: new ExpirySpread(),
     demands: new Demands(),
     known: new KnownSales({ store, ledger }),

@@ -13,14 +13,9 @@ export class ApiServer {
   #lease: Lease | undefined;
   readonly #sales = new Map<string, FlashSaleObject>();
   readonly #watchers = new Set<Watcher>();
-  readonly #checksVersions: boolean;
   /** Called before each write of a status. */
   onStatus: (before: FlashSaleObject['status'], after: NonNullable<FlashSaleObject['status']>) => void = () =>
     undefined;
-
-  constructor(checksVersions = true) {
-    this.#checksVersions = checksVersions;
-  }
 
   sales(): FlashSaleObject[] {
     return [...this.#sales.values()];
@@ -66,8 +61,7 @@ export class ApiServer {
 
   #current(name: string, resourceVersion: unknown): FlashSaleObject {
     const known = this.sale(name);
-    const isCurrent = resourceVersion === known.metadata.resourceVersion;
-    if (!isCurrent && this.#checksVersions) throw refused(409, 'Conflict');
+    if (resourceVersion !== known.metadata.resourceVersion) throw refused(409, 'Conflict');
     return known;
   }
 
