@@ -211,6 +211,27 @@ test('another text with the signature of a known token is not the known token', 
   assert.equal((await it.verify(known)).buyer.id, 'ann');
 });
 
+test('a token has one spelling', async () => {
+  const text = token();
+  const last = text.at(-1) ?? '';
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  const sameBits = alphabet[alphabet.indexOf(last) ^ 1] ?? '';
+  const wide = (from: number): string =>
+    text.slice(0, from) + String.fromCharCode(text.charCodeAt(from) + 0x100) + text.slice(from + 1);
+  const it = verifier();
+  await it.verify(text);
+  const signature = text.lastIndexOf('.') + 1;
+  for (const other of [
+    `${text}=`,
+    `${text}!!`,
+    text.slice(0, -1) + sameBits,
+    wide(text.indexOf('.') + 9),
+    wide(signature + 5),
+    wide(4),
+  ])
+    await refused('unauthenticated', other, it);
+});
+
 test('no text of any form is accepted or breaks it', async () => {
   const it = verifier();
   await it.warm();
