@@ -1,12 +1,16 @@
 /** The contracts of the sale store, the pages and their locks on a real Redis Cluster of three nodes. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { startRedisCluster } from '@flashsale/local/servers/redis-cluster';
 import { freePorts } from '@flashsale/local/testing';
 import { saleStoreContract } from '@flashsale/sale/contract';
 import { pageCacheContract, pageLocksContract } from '@flashsale/sale/pages-contract';
 import { keys, type BroadcastMessage, type Sale } from '@flashsale/sale';
 import { Redis } from 'ioredis';
-import { startCluster, quiet, underTest, type TestCluster } from './redis-fixtures.ts';
+import { startCluster, quiet, underTest, until, type TestCluster } from './redis-fixtures.ts';
 import {
   connectRedis,
   createPageCache,
@@ -85,6 +89,37 @@ test('nodes that forgot their scripts, or cut every connection, are asked again'
   assert.equal(await warm(), 1);
   await cut('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
   assert.equal(await warm(), 1);
+});
+
+test('a master that dies is followed by its replica', { timeout: 90_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'flashsale-redis-'));
+  const whole = await startRedisCluster(folder);
+  const redis = connectRedis(whole.url, quiet);
+  try {
+    await redis.start();
+    const slot = await whole.slotOf('k');
+    const { port } = await whole.masterOf(slot);
+    await redis.command('SET', 'k', 'v');
+    await whole.servers.find((server) => server.port === port)?.kill();
+    const heir = (): Promise<number | undefined> =>
+      whole.masterOf(slot).then(
+        (node) => (node.port === port ? undefined : node.port),
+        () => undefined,
+      );
+    await until(async () => (await heir()) !== undefined);
+    const from = performance.now();
+    const works = (): Promise<boolean> =>
+      redis.command('GET', 'k').then(
+        (value) => value === 'v',
+        () => false,
+      );
+    await until(works);
+    assert.ok(performance.now() - from < 5_000, 'it is found in time');
+  } finally {
+    await redis.stop();
+    await whole.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 after(async () => {

@@ -129,7 +129,8 @@ function open(url: string): Redis | Cluster {
   return new Cluster(nodes, {
     redisOptions: node,
     clusterRetryStrategy: reconnectDelay,
-    clusterNodeRetryStrategy: reconnectDelay,
+    // No clusterNodeRetryStrategy: a node whose connection ends is forgotten, and the next command asks another who has
+    // its slots now. One that is tried again and again keeps its slots, and nobody hears that a replica took over.
     slotsRefreshTimeout: 1_000,
     retryDelayOnFailover: 50,
     retryDelayOnClusterDown: 50,
