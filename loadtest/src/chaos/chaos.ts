@@ -2,11 +2,13 @@
 import { parseArgs } from 'node:util';
 import { runCommand, UsageError } from '../command.ts';
 import { table } from '../figures.ts';
-import type { Fault } from './fault.ts';
-import { PROCESS_FAULTS, WIRE } from './fault.ts';
-import { Ground } from './ground.ts';
+import { CLUSTER_FAULTS } from './cluster-faults.ts';
+import { PROCESS_FAULTS, WIRE, type Fault } from './fault.ts';
+import { Ground, type GroundKind } from './ground.ts';
+import { LOG_FAULTS } from './log-faults.ts';
 import { openPulse } from './recovery.ts';
 import { runFault, type Crowd, type Row } from './run-fault.ts';
+import { SERVER_FAULTS } from './server-faults.ts';
 
 const HELP = `npm run chaos [-- OPTIONS]
 Starts the whole platform with its servers behind toxiproxy, and for each fault of the table sends a crowd at a sale,
@@ -22,7 +24,7 @@ lets the fault strike in the middle, and takes the proof. Exit 1 where a promise
 
 /** What the others are compared with. */
 const QUIET: Fault = { name: 'quiet', lastsMs: 0, strike: () => Promise.resolve(() => Promise.resolve()) };
-const FAULTS: readonly Fault[] = [...WIRE, ...PROCESS_FAULTS];
+const FAULTS: readonly Fault[] = [...WIRE, ...PROCESS_FAULTS, ...SERVER_FAULTS, ...LOG_FAULTS, ...CLUSTER_FAULTS];
 const HEAD = ['fault', 'recovery s', 'lost', 'oversold', 'unsettled', 'left over', 'p99 wait ms', 'x quiet', 'retries'];
 const NOTE = `
 recovery: from when the fault was cleared until the first buyer who came after that had paid. lost: told "paid" but not in
@@ -48,8 +50,6 @@ await runCommand('chaos', async (signal) => {
   }
   const rows = await runAll(chosen(), crowd(), signal);
   process.stdout.write(values.output === 'json' ? `${JSON.stringify(rows, null, 2)}\n` : `${describe(rows)}\n${NOTE}`);
-  for (const { fault, problems } of rows)
-    for (const problem of problems) process.stderr.write(`${fault}: ${problem}\n`);
   return rows.some(({ problems }) => problems.length > 0) ? 1 : 0;
 });
 
@@ -66,15 +66,35 @@ function crowd(): Crowd {
   return { buyers, stock: Math.floor(buyers / 4), concurrency };
 }
 
-async function runAll(faults: readonly Fault[], size: Crowd, signal: AbortSignal): Promise<Row[]> {
-  const ground = await Ground.start();
-  const rows: Row[] = [];
+interface Result extends Row {
+  /** The wait, in those of the same ground without a fault. */
+  readonly againstQuiet: number;
+}
+
+async function runAll(faults: readonly Fault[], size: Crowd, signal: AbortSignal): Promise<Result[]> {
+  const rows: Result[] = [];
+  for (const kind of ['usual', 'cluster', 'disks'] as const) {
+    const here = faults.filter(({ ground = 'usual' }) => ground === kind);
+    if (here.length > 0) rows.push(...(await runOn(kind, here, size, signal)));
+  }
+  return rows;
+}
+
+async function runOn(kind: GroundKind, faults: readonly Fault[], size: Crowd, signal: AbortSignal): Promise<Result[]> {
+  const ground = await Ground.start(kind);
+  const rows: Result[] = [];
   try {
     await openPulse(ground.platform);
-    for (const [i, fault] of [QUIET, ...faults].entries()) {
+    // The first crowd meets cold caches and code that was never run: it is not what the others are compared with.
+    await runFault(ground, QUIET, `${kind}-warm`, size);
+    let quiet: Row | undefined;
+    for (const [i, fault] of [{ ...QUIET, name: `quiet (${kind})` }, ...faults].entries()) {
       signal.throwIfAborted();
-      process.stderr.write(`[${i}/${faults.length}] ${fault.name}\n`);
-      rows.push(await runFault(ground, fault, `chaos-${i}`, size));
+      process.stderr.write(`[${kind} ${i}/${faults.length}] ${fault.name}\n`);
+      const row = await runFault(ground, fault, `${kind}-${i}`, size);
+      quiet ??= row;
+      rows.push({ ...row, againstQuiet: Math.round((10 * row.waitP99Ms) / quiet.waitP99Ms) / 10 });
+      for (const problem of row.problems) process.stderr.write(`${fault.name}: ${problem}\n`);
     }
     return rows;
   } finally {
@@ -82,14 +102,13 @@ async function runAll(faults: readonly Fault[], size: Crowd, signal: AbortSignal
   }
 }
 
-function describe(rows: readonly Row[]): string {
-  const quiet = rows[0]?.waitP99Ms ?? NaN;
+function describe(rows: readonly Result[]): string {
   const lines = rows.map((row) => [
     row.fault,
     row.recoveryS?.toFixed(2) ?? 'never',
     ...[row.lost, row.oversold, row.unsettled, row.leftOver].map(String),
     row.waitP99Ms.toFixed(0),
-    (row.waitP99Ms / quiet).toFixed(1),
+    row.againstQuiet.toFixed(1),
     String(row.retries),
   ]);
   return table([HEAD, ...lines]);

@@ -9,8 +9,12 @@ export interface Fault {
   readonly lastsMs: number;
   /** Strikes in the middle of the rush on `sale`. Resolves to what clears it. */
   strike(ground: Ground, sale: string): Promise<() => Promise<void>>;
+  /** The ground that it needs, where the usual one will not do. */
+  readonly ground?: 'cluster' | 'disks';
+  /** Before the rush. Resolves to what puts all back when the proof is taken. */
+  prepare?(ground: Ground): Promise<() => Promise<void>>;
   /** Buyers at once, and in all, where the fault is their number. */
-  readonly crowd?: { readonly buyers: number; readonly concurrency: number };
+  readonly crowd?: { readonly buyers: number; readonly stock: number; readonly concurrency: number };
 }
 
 const LASTS_MS = 4_000;

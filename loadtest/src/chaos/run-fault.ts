@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { eventually } from '@flashsale/local/e2e/test-platform';
 import { internalClient } from '@flashsale/platform/http';
+import { SHARDS } from './cluster-faults.ts';
 import type { Fault } from './fault.ts';
 import type { Ground } from './ground.ts';
 import { PULSE, pulseBuyers, recovery } from './recovery.ts';
@@ -35,9 +36,17 @@ const VIEW_MS = 5_000;
 
 /** Runs the rush and the fault. Throws where the rush itself cannot be had. */
 export async function runFault(ground: Ground, fault: Fault, sale: string, size: Crowd): Promise<Row> {
+  const restore = await fault.prepare?.(ground);
+  try {
+    return await strike(ground, fault, sale, { ...size, ...fault.crowd });
+  } finally {
+    await restore?.();
+  }
+}
+
+async function strike(ground: Ground, fault: Fault, sale: string, crowd: Crowd): Promise<Row> {
   const { platform } = ground;
-  const crowd = { ...size, ...fault.crowd };
-  await platform.apply(sale, { stock: crowd.stock, shards: 8 });
+  await platform.apply(sale, { stock: crowd.stock, shards: SHARDS });
   const probes = await pulseBuyers(platform);
   await platform.until(sale, 'Open', (status) => status.phase === 'Open', TAKEN_WITHIN_MS);
   const rush = platform.rush(sale, crowd.buyers, crowd.concurrency);
