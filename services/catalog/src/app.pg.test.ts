@@ -267,3 +267,17 @@ test('the items of a sale, 256 of them with long titles, become products with th
   const shown = (await (await get(`/products/${sku}-255`)).json()) as Product;
   assert.deepEqual([shown.title, shown.price], ['🎟'.repeat(200), { amount: '12345', currency: 'JPY' }]);
 });
+
+test('whatever title a sale may have, its item becomes a product', async () => {
+  for (const [title, shown] of [
+    ['', (sku: string) => sku],
+    ['one\0two', () => 'one two'],
+    ['half a pair \ud83d', () => 'half a pair \ufffd'],
+  ] as const) {
+    const sku = fresh();
+    const items = [{ sku, title, stock: 1, perBuyer: 1, price: { minor: 100, currency: 'EUR' } }];
+    const pages = createHotPages(catalog.url, catalog.cache);
+    await pages.preload({ items } as unknown as Sale, [{ name: pageNames.product(sku), ttlMs: 60_000 }]);
+    assert.equal(((await (await get(`/products/${sku}`)).json()) as Product).title, shown(sku));
+  }
+});
