@@ -24,7 +24,11 @@ export function createHotPages(catalogUrl: string, cache: Pick<PageCache, 'left'
 /** A sale may have titles that the catalog refuses: none at all, or with characters that its database cannot keep. */
 function productOf({ sku, title, price }: SaleItem) {
   const kept = title.replaceAll('\0', ' ') || sku;
-  return { id: sku, title: kept, price: { amount: decimalAmount(price.minor, price.currency), currency: price.currency } };
+  return {
+    id: sku,
+    title: kept,
+    price: { amount: decimalAmount(price.minor, price.currency), currency: price.currency },
+  };
 }
 
 function chunks<T>(all: readonly T[], size: number): T[][] {
