@@ -202,31 +202,54 @@ test('a gate that opens again after a loss does not wait for pages', async () =>
   assert.deepEqual(loads.at(-1), [pageNames.list(1)]);
 });
 
-test('a catalog that does not answer holds nothing up: a pause shuts the gate meanwhile', async () => {
-  const spec = { opensAt: Date.now() - 1_000, closesAt: Date.now() + 60_000 };
-  const warm = { leadTime: '1h', shards: 2, cache: { pages: 1 } };
-  await world.apply('slow', { ...spec, warm });
+/** An operator whose catalog answers once `answer` is resolved, from `slow` on. */
+function slowed() {
   const answer = Promise.withResolvers<undefined>();
-  let slow = false;
+  const state = { slow: false, answer };
   const operator = world.operator((deps) => ({
     ...deps,
     timers: systemClock,
     pages: {
       readBack: (names) => deps.pages.readBack(names),
       preload: async (sale: Sale, pages: readonly PageToLoad[]) => {
-        if (slow) await answer.promise;
+        if (state.slow) await answer.promise;
         await deps.pages.preload(sale, pages);
       },
     } satisfies HotPages,
   }));
+  return { operator, state };
+}
+
+test('a catalog that does not answer holds nothing up: a pause shuts the gate meanwhile', async () => {
+  const spec = { opensAt: Date.now() - 1_000, closesAt: Date.now() + 60_000 };
+  const warm = { leadTime: '1h', shards: 2, cache: { pages: 1 } };
+  await world.apply('slow', { ...spec, warm });
+  const { operator, state } = slowed();
   await world.until(operator, 'slow', ({ phase, gate }) => phase === 'Open' && gate.includes('open'));
-  slow = true;
+  state.slow = true;
   await world.losePage(pageNames.list(1));
   await world.apply('slow', { ...spec, warm, paused: true });
-  const paused = await world.until(operator, 'slow', ({ gate }) => gate.includes('shut'));
-  assert.equal(cacheWarm(paused)?.status, 'False');
-  answer.resolve(undefined);
+  await operator.pass();
+  assert.match((await world.status('slow'))?.gate ?? '', /shut/);
+  await world.until(operator, 'slow', (status) => cacheWarm(status)?.status === 'False');
+  state.answer.resolve(undefined);
   await world.until(operator, 'slow', (status) => cacheWarm(status)?.status === 'True');
+});
+
+test('a catalog that takes its time to mend a loss is no reason to go back to Warming either', async () => {
+  await world.apply('mended', withCache({ pages: 1 }));
+  const { operator, state } = slowed();
+  await world.until(operator, 'mended', isArmed);
+  state.slow = true;
+  await world.losePage(pageNames.list(1));
+  for (let passes = 0; passes < 3; passes++) {
+    await operator.pass();
+    assert.equal((await world.status('mended'))?.phase, 'Armed');
+  }
+  state.answer.resolve(undefined);
+  await operator.pass();
+  assert.ok((await world.cache.left([pageNames.list(1)]))[0]);
+  assert.equal((await world.status('mended'))?.phase, 'Armed');
 });
 
 test('before the warm-up nobody looks', async () => {

@@ -8,6 +8,8 @@ const KEPT_IN: readonly Phase[] = ['Warming', 'Armed', 'Open'];
 const MARGIN_MS = 15_000;
 /** How long a pass waits for the catalog, in ms: the gate, and a pause that its owner asks for, come after it. */
 const WAIT_MS = 100;
+/** A load that takes no longer mends a loss before anybody is told of it, in ms. */
+const MENDING_MS = 2_000;
 /** Pause after a catalog that failed: doubles from here to the longest, in ms. */
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 16_000;
@@ -18,12 +20,18 @@ const LOOK_MS_PER_PAGE = 1;
 export interface PageMemory {
   /** What the items looked like when their pages were last loaded; another look makes all pages due. */
   shown: string;
-  /** A load under way, or one whose outcome no pass has seen: what went wrong, in words. */
-  loading: Promise<string | undefined> | undefined;
+  /** Under way, or ended and not seen by a pass yet. */
+  loading: Load | undefined;
   failures: number;
   retryAt: number;
   lookAt: number;
   found: FoundPages | undefined;
+}
+
+interface Load {
+  readonly since: number;
+  /** What went wrong, in words; undefined where nothing did. Never rejects. */
+  readonly trouble: Promise<string | undefined>;
 }
 
 type PageDeps = Pick<OperatorDeps, 'pages' | 'expiries' | 'timers'>;
@@ -61,16 +69,22 @@ async function look(sale: Sale, memory: PageMemory, now: number, deps: PageDeps)
   let left = await deps.pages.readBack(names);
   let note = memory.found?.note;
   const due = dueOf(sale, names, left, memory);
-  if (due.length > 0 && now >= memory.retryAt) memory.loading ??= load(sale, due, memory, now, deps);
-  if (memory.loading && (await isSoon(memory.loading, deps.timers))) {
+  if (due.length > 0 && now >= memory.retryAt)
+    memory.loading ??= { since: now, trouble: load(sale, due, memory, now, deps) };
+  if (memory.loading && (await isSoon(memory.loading.trouble, deps.timers))) {
     left = await deps.pages.readBack(names);
-    note = (await memory.loading) ?? missingOf(names, left);
+    note = (await memory.loading.trouble) ?? missingOf(names, left);
     memory.loading = undefined;
     noteOutcome(memory, note, now);
   }
-  const cached = left.filter((ms) => ms !== undefined).length;
-  memory.found = { cached, note };
-  memory.lookAt = cached < names.length || memory.loading ? now : now + names.length * LOOK_MS_PER_PAGE;
+  noteFound(memory, { cached: left.filter((ms) => ms !== undefined).length, note }, names.length, now);
+}
+
+function noteFound(memory: PageMemory, found: FoundPages, pages: number, now: number): void {
+  const isMending = memory.loading !== undefined && now - memory.loading.since < MENDING_MS;
+  if (!isMending || !memory.found) memory.found = found;
+  const isWhole = found.cached === pages && !memory.loading;
+  memory.lookAt = isWhole ? now + pages * LOOK_MS_PER_PAGE : now;
 }
 
 /** Whether it settles while a pass may wait for it; it goes on where it does not. */
