@@ -4,8 +4,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { end, type Service } from '../processes.fixture.ts';
 
 /** What a leader is given to work, ms. */
-const LEAST_TENURE_MS = 3_000;
-const MORE_TENURE_MS = 3_000;
+const LEAST_TENURE_MS = 4_000;
+const MORE_TENURE_MS = 4_000;
 /** How many are asked to end, and not killed. */
 const GRACEFUL = 0.25;
 const LOOK_MS = 50;

@@ -87,12 +87,13 @@ function standing(expected: Expected, status: SaleStatus, opened: boolean): Chec
   return [...acceptedAs(expected, status), ...soldAs(expected, status)];
 }
 
-function acceptedAs({ kind, spec }: Expected, { phase, conditions, gate }: SaleStatus): Check[] {
+function acceptedAs({ kind, spec, sold }: Expected, { phase, conditions, gate }: SaleStatus): Check[] {
   const told = gate.split(' ')[1] ?? '';
   const wanted = spec.paused ? 'shut' : 'open';
   return [
     ['phase', phase, PHASES[kind]],
-    ['Accepted', conditionOf(conditions, 'Accepted'), 'True'],
+    // Lowered below what was bought at that moment: the owner is told to write at least so much.
+    ['Accepted', conditionOf(conditions, 'Accepted'), spec.items[0].stock < sold ? 'False' : 'True'],
     ['Conserved', conditionOf(conditions, 'Conserved'), kind === 'scheduled' ? 'Unknown' : 'True'],
     ['gate', kind === 'scheduled' || isFinal(phase) ? wanted : told, wanted],
   ];

@@ -166,5 +166,5 @@ test(`${count} sales end as their owners asked while leaders are killed`, { time
   );
   const closed = [...cache.store.values()].filter(({ status }) => status?.phase === 'Closed').length;
   t.diagnostic(`${closed} have closed`);
-  assert.ok(operators.ended + operators.lost >= 5 && bought > 0 && refused > 0 && closed > count / 10);
+  assert.ok(operators.ended + operators.lost >= 4 && bought > 0 && refused > 0 && closed > count / 10);
 });
