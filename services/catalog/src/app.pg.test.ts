@@ -170,6 +170,14 @@ test('paging is bounded, and a bad number is named', async () => {
   }
 });
 
+test('a list page of another size is kept for a short while: there are a hundred sizes, beside the stock in one Redis', async () => {
+  await put([product(fresh())]);
+  await bodyOf('/products?page=1&size=20');
+  await bodyOf('/products?page=1&size=19');
+  const [usual = 0, other = 0] = await catalog.cache.left([pageNames.list(1), pageNames.list(1, 19)]);
+  assert.ok(usual > 20_000 && other > 0 && other <= 10_000, `${usual} and ${other} ms`);
+});
+
 test('search finds words of title and description and forgives a wrong letter, the nearest first', async () => {
   const name = `zq${randomBytes(4).toString('hex')}`;
   const [sneaker, boot, other] = [fresh(), fresh(), fresh()];

@@ -14,6 +14,8 @@ const whole = (most: number, fallback: number) =>
     .refine((value) => value <= most, `must be a whole number from 1 to ${most}`)
     .default(fallback);
 /** As many list pages can be hot; further back nobody reads on, but searches. */
+/** Longest life of a list page of another size than the usual one: all sizes together hold every product a hundred times. */
+const OTHER_SIZE_MS = 10_000;
 const query = z.object({ page: whole(10_000, 1), size: whole(100, LIST_SIZE) });
 
 type Options = Pick<CatalogAppOptions, 'products' | 'known' | 'pages' | 'pageTtlMs'>;
@@ -53,7 +55,7 @@ function listSource({ products, known, pageTtlMs }: Options, page: number, size:
     // The first page past the end is read: products may have been added since the last look.
     may: () => (page - 2) * size < (known.count ?? Infinity),
     load: async () => (await products.listPages(page, page, size))[0],
-    ttlMs: pageTtlMs,
+    ttlMs: size === LIST_SIZE ? pageTtlMs : Math.min(pageTtlMs, OTHER_SIZE_MS),
   };
 }
 
