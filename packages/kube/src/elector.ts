@@ -33,6 +33,7 @@ export interface Leadership {
   /**
    * Higher at each tenure: give it to what you write to, so that it can refuse a leader of the past. It is the resource
    * version of the write that won the lease, since `leaseTransitions` begins anew where somebody deletes the lease.
+   * A cluster that is restored from a backup counts from an earlier one.
    */
   readonly token: number;
   /** Aborts when this process leads no more. */
