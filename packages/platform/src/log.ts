@@ -1,4 +1,4 @@
-/** Logging: one JSON object a line on stdout, with the correlation id of the work it belongs to. */
+/** Logging: one JSON object a line, with the correlation id of the work it belongs to. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { pino } from 'pino';
 
@@ -12,10 +12,11 @@ export function withCorrelationId<T>(correlationId: string, work: () => T): T {
 }
 
 /**
- * A logger for one process. `level` is one of pino's names, `info` where absent.
+ * A logger for one process. `level` is one of pino's names, `info` where absent. `fd` 2: on stderr, for commands whose
+ * stdout is their answer.
  * Writes are synchronous: the last line before an exit is never lost.
  */
-export function createLogger(service: string, level = 'info'): Logger {
+export function createLogger(service: string, level = 'info', fd: 1 | 2 = 1): Logger {
   const options: pino.LoggerOptions = {
     level,
     base: { service },
@@ -28,5 +29,5 @@ export function createLogger(service: string, level = 'info'): Logger {
     redact: ['authorization', 'token', 'password', 'headers.authorization', 'headers.cookie'],
   };
   // pino's own default writes in the background, and lines of the last moment came out of order or not at all.
-  return pino(options, pino.destination({ fd: 1, sync: true }));
+  return pino(options, pino.destination({ fd, sync: true }));
 }

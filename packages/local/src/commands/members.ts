@@ -24,7 +24,7 @@ export function membersCommand(): Command {
       const { status } = await findSale(await openSales(running), name);
       if (!status?.accepted?.membersOnly) throw new UsageError(`the FlashSale "${name}" is not for members only`);
       const numbers = parseNumbers(filename === '-' ? await readAll(process.stdin) : await readFile(filename, 'utf8'));
-      const redis = connectRedis(running.redisUrl, createLogger('members', 'warn'));
+      const redis = connectRedis(running.redisUrl, createLogger('members', 'warn', 2));
       try {
         await redis.start();
         await createSaleStore(redis).admitMembers(status.accepted, numbers);

@@ -27,7 +27,7 @@ export async function takeProof(name: string, running: RunningPlatform): Promise
   const { status } = await findSale(await openSales(running), name);
   const sale = status?.accepted;
   if (!sale) throw new UsageError(`the FlashSale "${name}" was not accepted yet: see \`npx flashsale get ${name}\``);
-  const log = createLogger('proof', 'warn');
+  const log = createLogger('proof', 'warn', 2);
   const redis = connectRedis(running.redisUrl, log);
   const kafka = createKafka({ brokers: running.kafkaBrokers, clientId: 'proof', log }).log();
   try {

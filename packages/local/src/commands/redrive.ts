@@ -16,7 +16,11 @@ export function redriveCommand(): Command {
     .option('--limit <n>', 'at most so many', countOption, DEFAULT_LIMIT)
     .action(async (group: string, topic: (typeof TOPICS)[keyof typeof TOPICS], { limit }: { limit: number }) => {
       const { kafkaBrokers } = await requireRunning();
-      const kafka = createKafka({ brokers: kafkaBrokers, clientId: 'redrive', log: createLogger('redrive', 'warn') });
+      const kafka = createKafka({
+        brokers: kafkaBrokers,
+        clientId: 'redrive',
+        log: createLogger('redrive', 'warn', 2),
+      });
       const moved = await kafka.redrive(group, topic, limit);
       process.stdout.write(`${moved} dead letters of ${group} went back to ${topic}\n`);
     });
