@@ -2,13 +2,11 @@
 import { parseArgs } from 'node:util';
 import { runCommand, UsageError } from '../command.ts';
 import { table } from '../figures.ts';
-import { CLUSTER_FAULTS } from './cluster-faults.ts';
-import { PROCESS_FAULTS, WIRE, type Fault } from './fault.ts';
+import type { Fault } from './fault.ts';
+import { FAULTS, faultsNamed } from './faults.ts';
 import { Ground, type GroundKind } from './ground.ts';
-import { LOG_FAULTS } from './log-faults.ts';
 import { openPulse } from './recovery.ts';
 import { runFault, type Crowd, type Row } from './run-fault.ts';
-import { SERVER_FAULTS } from './server-faults.ts';
 
 const HELP = `npm run chaos [-- OPTIONS]
 Starts the whole platform with its servers behind toxiproxy, and for each fault of the table sends a crowd at a sale,
@@ -24,7 +22,6 @@ lets the fault strike in the middle, and takes the proof. Exit 1 where a promise
 
 /** What the others are compared with. */
 const QUIET: Fault = { name: 'quiet', lastsMs: 0, strike: () => Promise.resolve(() => Promise.resolve()) };
-const FAULTS: readonly Fault[] = [...WIRE, ...PROCESS_FAULTS, ...SERVER_FAULTS, ...LOG_FAULTS, ...CLUSTER_FAULTS];
 const HEAD = ['fault', 'recovery s', 'lost', 'oversold', 'unsettled', 'left over', 'p99 wait ms', 'x quiet', 'retries'];
 const NOTE = `
 recovery: from when the fault was cleared until the first buyer who came after that had paid. lost: told "paid" but not in
@@ -49,15 +46,18 @@ await runCommand('chaos', async (signal) => {
     return 0;
   }
   const rows = await runAll(chosen(), crowd(), signal);
-  process.stdout.write(values.output === 'json' ? `${JSON.stringify(rows, null, 2)}\n` : `${describe(rows)}\n${NOTE}`);
+  process.stdout.write(
+    values.output === 'json' ? `${JSON.stringify(rows, null, 2)}\n` : `${table([HEAD, ...rows.map(line)])}\n${NOTE}`,
+  );
   return rows.some(({ problems }) => problems.length > 0) ? 1 : 0;
 });
 
-function chosen(): Fault[] {
-  const parts = values.fault;
-  const faults = FAULTS.filter(({ name }) => parts.length === 0 || parts.some((part) => name.includes(part)));
-  if (faults.length === 0) throw new UsageError(`no fault's name holds "${parts.join('" or "')}": see --list`);
-  return faults;
+function chosen(): readonly Fault[] {
+  try {
+    return faultsNamed(values.fault);
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(`${error.message}: see --list`) : error;
+  }
 }
 
 function crowd(): Crowd {
@@ -93,7 +93,9 @@ async function runOn(kind: GroundKind, faults: readonly Fault[], size: Crowd, si
       process.stderr.write(`[${kind} ${i}/${faults.length}] ${fault.name}\n`);
       const row = await runFault(ground, fault, `${kind}-${i}`, size);
       quiet ??= row;
-      rows.push({ ...row, againstQuiet: Math.round((10 * row.waitP99Ms) / quiet.waitP99Ms) / 10 });
+      const result = { ...row, againstQuiet: Math.round((10 * row.waitP99Ms) / quiet.waitP99Ms) / 10 };
+      rows.push(result);
+      process.stderr.write(`  ${line(result).slice(1).join('  ')}\n`);
       for (const problem of row.problems) process.stderr.write(`${fault.name}: ${problem}\n`);
     }
     return rows;
@@ -102,14 +104,13 @@ async function runOn(kind: GroundKind, faults: readonly Fault[], size: Crowd, si
   }
 }
 
-function describe(rows: readonly Result[]): string {
-  const lines = rows.map((row) => [
+function line(row: Result): string[] {
+  return [
     row.fault,
     row.recoveryS?.toFixed(2) ?? 'never',
     ...[row.lost, row.oversold, row.unsettled, row.leftOver].map(String),
     row.waitP99Ms.toFixed(0),
     row.againstQuiet.toFixed(1),
     String(row.retries),
-  ]);
-  return table([HEAD, ...lines]);
+  ];
 }

@@ -9,8 +9,9 @@ import { internalClient } from '@flashsale/platform/http';
 export const PULSE = 'pulse';
 const STOCK = 100_000;
 const OPEN_MS = 12 * 3_600_000;
-/** A buyer comes this often, until one has paid. */
-const EVERY_MS = 100;
+/** A buyer comes this often, while the fault lasts and until one has paid after it. */
+const EVERY_MS = 200;
+const BUYERS = 600;
 const WITHIN_MS = 60_000;
 
 export async function openPulse(platform: TestPlatform): Promise<void> {
@@ -18,55 +19,72 @@ export async function openPulse(platform: TestPlatform): Promise<void> {
   await platform.until(PULSE, 'Open', (status) => status.phase === 'Open');
 }
 
-/** Tokens are made before the fault: making them is not what is measured. */
-export async function pulseBuyers(platform: TestPlatform): Promise<Shopper[]> {
-  const count = WITHIN_MS / EVERY_MS;
-  const from = await takeBuyers(platform.running, count);
-  const identity = internalClient(urlOf(platform.running, 'IDENTITY_URL'), WITHIN_MS);
-  const tokens = await identity.text('POST', '/internal/test-tokens', { count, from });
-  return tokens
-    .trim()
-    .split('\n')
-    .map((token, i) => ({ token, key: `pulse-${from + i}`, sku: 'shoe' }));
-}
+/** Buyers who come one by one, whatever happens. */
+export class Pulse {
+  readonly #shop: Shop;
+  readonly #buyers: readonly Shopper[];
+  readonly #over = new AbortController();
+  readonly #paid = Promise.withResolvers<number>();
+  /** By `performance.now`; buyers who came before do not count. */
+  #clearedAt = Infinity;
 
-/**
- * Sends one buyer after the other until one of them has paid; resolves to the seconds from now until then, to undefined
- * where that takes longer than a minute.
- */
-export async function recovery(platform: TestPlatform, buyers: readonly Shopper[]): Promise<number | undefined> {
-  const began = performance.now();
-  const shop = new Shop(platform.edge, PULSE, buyers.length, {
-    latencies: [],
-    waits: [],
-    retries: 0,
-    pushed: 0,
-    polled: 0,
-  });
-  const over = new AbortController();
-  const paid = Promise.withResolvers<number>();
-  const timer = setTimeout(() => over.abort(), WITHIN_MS);
-  const buy = async (buyer: Shopper): Promise<void> => {
-    const answer = await shop.buy(buyer, over.signal);
-    if (answer.kind !== 'reserved') return;
-    const ending = await shop.ending(buyer, answer.id, WITHIN_MS, over.signal);
-    if (ending === 'paid') paid.resolve((performance.now() - began) / 1000);
-  };
-  const send = async (): Promise<void> => {
-    for (const buyer of buyers) {
-      // Given up when another one has paid.
-      void buy(buyer).catch(() => undefined);
-      await pause(EVERY_MS, undefined, { signal: over.signal }).catch(() => undefined);
-      if (over.signal.aborted) return;
+  private constructor(edge: string, buyers: readonly Shopper[]) {
+    this.#buyers = buyers;
+    const tally = { latencies: [], waits: [], retries: 0, pushed: 0, polled: 0 };
+    this.#shop = new Shop(edge, PULSE, buyers.length, tally);
+  }
+
+  /** Makes their tokens: to be done before the fault. */
+  static async of(platform: TestPlatform): Promise<Pulse> {
+    const from = await takeBuyers(platform.running, BUYERS);
+    const identity = internalClient(urlOf(platform.running, 'IDENTITY_URL'), WITHIN_MS);
+    const tokens = await identity.text('POST', '/internal/test-tokens', { count: BUYERS, from });
+    const buyers = tokens
+      .trim()
+      .split('\n')
+      .map((token, i) => ({ token, key: `pulse-${from + i}`, sku: 'shoe' }));
+    return new Pulse(platform.edge, buyers);
+  }
+
+  begin(): void {
+    void this.#send();
+  }
+
+  /**
+   * The fault is cleared now. Resolves to the seconds until a buyer who came after that has paid; to undefined where
+   * that takes longer than a minute.
+   */
+  async recovered(): Promise<number | undefined> {
+    this.#clearedAt = performance.now();
+    const late = Promise.withResolvers<undefined>();
+    const timer = setTimeout(() => late.resolve(undefined), WITHIN_MS);
+    try {
+      return await Promise.race([this.#paid.promise, late.promise]);
+    } finally {
+      clearTimeout(timer);
     }
-  };
-  try {
-    void send();
-    const none = new Promise<undefined>((done) => over.signal.addEventListener('abort', () => done(undefined)));
-    return await Promise.race([paid.promise, none]);
-  } finally {
-    clearTimeout(timer);
-    over.abort();
-    await shop.close();
+  }
+
+  /** Nobody else comes; who waits for the ending of his purchase does so no more. */
+  async end(): Promise<void> {
+    this.#over.abort();
+    await this.#shop.close();
+  }
+
+  async #send(): Promise<void> {
+    for (const buyer of this.#buyers) {
+      if (this.#over.signal.aborted) return;
+      // Given up when the pulse ends; his purchase is settled all the same, and the proof of the sale has it.
+      void this.#buy(buyer).catch(() => undefined);
+      await pause(EVERY_MS, undefined, { signal: this.#over.signal }).catch(() => undefined);
+    }
+  }
+
+  async #buy(buyer: Shopper): Promise<void> {
+    const came = performance.now();
+    const answer = await this.#shop.buy(buyer, this.#over.signal);
+    if (answer.kind !== 'reserved') return;
+    const ending = await this.#shop.ending(buyer, answer.id, WITHIN_MS, this.#over.signal);
+    if (ending === 'paid' && came >= this.#clearedAt) this.#paid.resolve((performance.now() - this.#clearedAt) / 1000);
   }
 }

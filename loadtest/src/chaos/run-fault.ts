@@ -1,16 +1,19 @@
 /** One row of the table: a rush, a fault in the middle of it, and what it cost. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { eventually } from '@flashsale/local/e2e/test-platform';
+import type { RushReport } from '@flashsale/local/rush/rush';
 import { internalClient } from '@flashsale/platform/http';
 import { SHARDS } from './cluster-faults.ts';
 import type { Fault } from './fault.ts';
 import type { Ground } from './ground.ts';
-import { PULSE, pulseBuyers, recovery } from './recovery.ts';
+import { PULSE, Pulse } from './recovery.ts';
 
 export interface Crowd {
   readonly buyers: number;
   readonly stock: number;
   readonly concurrency: number;
+  /** Of the sale; 60 s where absent. What a failover took back is free again after that. */
+  readonly holdFor?: string;
 }
 
 export interface Row {
@@ -46,18 +49,35 @@ export async function runFault(ground: Ground, fault: Fault, sale: string, size:
 
 async function strike(ground: Ground, fault: Fault, sale: string, crowd: Crowd): Promise<Row> {
   const { platform } = ground;
-  await platform.apply(sale, { stock: crowd.stock, shards: SHARDS });
-  const probes = await pulseBuyers(platform);
-  await platform.until(sale, 'Open', (status) => status.phase === 'Open', TAKEN_WITHIN_MS);
-  const rush = platform.rush(sale, crowd.buyers, crowd.concurrency);
-  // Its failure is told below, after the fault is cleared.
-  rush.catch(() => undefined);
-  await untilTaken(ground, sale, crowd.stock / 10);
-  const clear = await fault.strike(ground, sale);
-  await pause(fault.lastsMs);
-  await clear();
-  const recoveryS = await recovery(platform, probes);
-  const report = await rush;
+  const { stock, holdFor = '60s' } = crowd;
+  await platform.apply(sale, { stock, holdFor, shards: SHARDS });
+  const pulse = await Pulse.of(platform);
+  let outcome: Outcome;
+  try {
+    await platform.until(sale, 'Open', (status) => status.phase === 'Open', TAKEN_WITHIN_MS);
+    pulse.begin();
+    const rush = platform.rush(sale, crowd.buyers, crowd.concurrency);
+    // Its failure is told below, after the fault is cleared.
+    rush.catch(() => undefined);
+    await untilTaken(ground, sale, stock / 10);
+    const clear = await fault.strike(ground, sale);
+    await pause(fault.lastsMs);
+    await clear();
+    const recoveryS = await pulse.recovered();
+    outcome = { recoveryS, report: await rush };
+  } finally {
+    await pulse.end();
+  }
+  return judge(ground, fault, sale, outcome);
+}
+
+interface Outcome {
+  readonly report: RushReport;
+  readonly recoveryS: number | undefined;
+}
+
+async function judge({ platform }: Ground, fault: Fault, sale: string, outcome: Outcome): Promise<Row> {
+  const { report, recoveryS } = outcome;
   const [proof, pulse] = [await platform.proof(sale), await platform.proof(PULSE)];
   const row = {
     fault: fault.name,

@@ -12,8 +12,8 @@ import type { Fault } from './fault.ts';
 import { SERVERS, supervise, type Ground } from './ground.ts';
 
 const SYNCED_MS = 30_000;
-/** So much of what was acknowledged is lost with the old primary: some dozens of purchases. */
-const BEHIND_BYTES = 20_000;
+/** So much of what was acknowledged is lost with the old primary: a dozen purchases at least. */
+const BEHIND_BYTES = 10_000;
 const FULL_MS = 4_000;
 
 interface Replica {
@@ -56,7 +56,7 @@ const offsetOf = async (port: number): Promise<number> => {
 function promotion(): Fault {
   let replica: Replica | undefined;
   return {
-    name: 'redis: a replica promoted, 20 KB of writes behind',
+    name: 'redis: a replica promoted, 10 KB of writes behind',
     lastsMs: 0,
     async prepare(ground) {
       replica = await startReplica(ground);
