@@ -55,10 +55,12 @@ function start() {
   const world = { now: 0 };
   const kept: boolean[] = [];
   const notes: string[] = [];
+  const ledger = { away: false };
   const registry = new Registry({
     store: redis,
     known: {
       keep: (lost) => {
+        if (ledger.away) return Promise.reject(new Error('the ledger is away'));
         kept.push(lost === true);
         if (lost === true) redis.existence = true;
         return Promise.resolve();
@@ -71,7 +73,7 @@ function start() {
     registry.owe(name, { ...newStatus, accepted: saleOf(name, epoch), epoch, phase: 'Open' });
     return registry.publish(saleOf(name, epoch), nothing);
   };
-  return { redis, registry, world, kept, notes, publish };
+  return { redis, registry, world, kept, notes, ledger, publish };
 }
 
 test('what did not change is not published again, and what was not lost is not read again', async () => {
@@ -128,6 +130,22 @@ test('after Redis was away every sale is due, and it is told once that it was', 
   redis.away = false;
   assert.equal(await registry.look(), 'all');
   assert.deepEqual(await registry.look(), []);
+});
+
+test('a ledger that is away keeps nothing from coming back; the existence filter follows', async () => {
+  const { redis, registry, notes, ledger, publish } = start();
+  await publish('a', 1);
+  await registry.look();
+  ledger.away = true;
+  redis.restore({ sales: new Map(), version: 0 });
+  redis.existence = false;
+  assert.equal(await registry.look(), 'all');
+  await registry.look();
+  assert.deepEqual([...redis.sales.keys()], ['a']);
+  assert.deepEqual(notes, ['the existence filter cannot be written']);
+  ledger.away = false;
+  await registry.look();
+  assert.equal(redis.existence, true);
 });
 
 test('what was removed or is no longer looked after does not come back', async () => {

@@ -29,6 +29,7 @@ export class Registry {
   #highest = 0;
   #away = false;
   #unrestored = false;
+  #unkept = false;
   #restoring: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
@@ -94,16 +95,27 @@ export class Registry {
   }
 
   async #look(): Promise<Lost> {
-    const { store, known, now } = this.#deps;
+    const { store, now } = this.#deps;
     const mark = await store.publishedMark();
     const startedAt = now();
-    await known.keep(!mark.existence);
+    await this.#keepKnown(!mark.existence);
     if (isSame(this.#verified, mark) && startedAt - this.#verifiedAt < WHOLE_MS) return [];
     // Counted up for ever: lower than it was, Redis is in an older state, and stock may be as well.
     const wentBack = mark.version < this.#highest;
     this.#highest = mark.version;
     const lost = await this.#compare(mark, startedAt);
     return wentBack ? 'all' : lost;
+  }
+
+  /** A ledger that is away keeps no sale from being published. */
+  async #keepKnown(lost: boolean): Promise<void> {
+    try {
+      await this.#deps.known.keep(lost);
+      this.#unkept = false;
+    } catch (error) {
+      if (!this.#unkept) this.#deps.note({ err: error }, 'the existence filter cannot be written');
+      this.#unkept = true;
+    }
   }
 
   async #compare(mark: PublishedMark, startedAt: number): Promise<string[]> {
