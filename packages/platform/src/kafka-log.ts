@@ -6,6 +6,7 @@ import { connectKafka, persist, type KafkaContext } from './kafka-connect.ts';
 import { readTopic } from './kafka-read.ts';
 import { decodeEvent } from './kafka-record.ts';
 import type { Part } from './run.ts';
+import { SharedReads } from './shared-read.ts';
 
 const CALL_DEADLINE_MS = 10_000;
 const START_BOUND_MS = 60_000;
@@ -73,6 +74,7 @@ async function readOffsets(admin: Admin, topic: string, group: string): Promise<
 
 export function createLog(context: KafkaContext): PurchaseLog & Part {
   const connection = connectAdmin(context);
+  const reads = new SharedReads(readEvents);
   let reached = false;
   return {
     name: 'kafka-log',
@@ -89,12 +91,7 @@ export function createLog(context: KafkaContext): PurchaseLog & Part {
 
     /** Partition by partition, each in order. Records that hold no event are passed over: they went to the dead letters. */
     async *readAll(topic: TopicName): AsyncGenerator<SaleEvent> {
-      for await (const { partition, messages } of readTopic(context, topic)) {
-        for (const message of messages) {
-          const event = tryDecode(message.value, `${topic}/${partition}@${message.offset}`);
-          if (event) yield event;
-        }
-      }
+      for await (const events of reads.read(topic)) yield* events;
     },
 
     async start() {
@@ -106,6 +103,12 @@ export function createLog(context: KafkaContext): PurchaseLog & Part {
     ready: () => reached,
     stop: () => connection.close(),
   };
+
+  async function* readEvents(topic: string): AsyncGenerator<readonly SaleEvent[]> {
+    for await (const { partition, messages } of readTopic(context, topic)) {
+      yield messages.flatMap(({ value, offset }) => tryDecode(value, `${topic}/${partition}@${offset}`) ?? []);
+    }
+  }
 
   function tryDecode(value: Buffer | null, place: string): SaleEvent | undefined {
     try {

@@ -1,0 +1,98 @@
+/** One read for all who ask for the same meanwhile: many sales that end at one instant must not each read the whole log. */
+
+/**
+ * Hands out reads by key. A read that has begun takes no more readers: its end may lie before what they must see. Who
+ * comes later shares the next one, which begins when it has ended, so there is one at a time and one that waits.
+ * Readers go in step, the slowest leads: each has to read on, or to leave its `for await`.
+ */
+export class SharedReads<T> {
+  readonly #open: (key: string) => AsyncIterator<T>;
+  readonly #waiting = new Map<string, Reading<T>>();
+  /** When the last read of a key ends; a key that was read once stays. */
+  readonly #ends = new Map<string, Promise<void>>();
+
+  constructor(open: (key: string) => AsyncIterator<T>) {
+    this.#open = open;
+  }
+
+  /** Everything that is there at the time of the call, and perhaps what comes until the read begins. */
+  async *read(key: string): AsyncGenerator<T> {
+    const reading = this.#join(key);
+    try {
+      for (let next = await reading.next(); next.done !== true; next = await reading.next()) yield next.value;
+    } finally {
+      reading.leave();
+    }
+  }
+
+  #join(key: string): Reading<T> {
+    const reading = this.#waiting.get(key) ?? this.#prepare(key);
+    reading.enter();
+    return reading;
+  }
+
+  #prepare(key: string): Reading<T> {
+    const reading = new Reading(() => this.#open(key));
+    this.#waiting.set(key, reading);
+    const before = this.#ends.get(key) ?? Promise.resolve();
+    this.#ends.set(key, reading.ended);
+    void before.then(() => {
+      this.#waiting.delete(key);
+      reading.begin();
+    });
+    return reading;
+  }
+}
+
+class Reading<T> {
+  readonly #open: () => AsyncIterator<T>;
+  readonly #end = Promise.withResolvers<undefined>();
+  #source: AsyncIterator<T> | undefined;
+  #readers = 0;
+  /** Readers that wait for the next step. */
+  #asked = 0;
+  #step = Promise.withResolvers<IteratorResult<T>>();
+
+  constructor(open: () => AsyncIterator<T>) {
+    this.#open = open;
+  }
+
+  /** Resolves when the last reader has left and the source is closed. */
+  get ended(): Promise<void> {
+    return this.#end.promise;
+  }
+
+  enter(): void {
+    this.#readers += 1;
+  }
+
+  begin(): void {
+    this.#source = this.#open();
+    this.#go();
+  }
+
+  next(): Promise<IteratorResult<T>> {
+    const { promise } = this.#step;
+    this.#asked += 1;
+    this.#go();
+    return promise;
+  }
+
+  leave(): void {
+    this.#readers -= 1;
+    this.#go();
+  }
+
+  #go(): void {
+    if (!this.#source || this.#asked < this.#readers) return;
+    if (this.#readers === 0) {
+      const ended = (): void => this.#end.resolve(undefined);
+      void Promise.resolve(this.#source.return?.()).then(ended, ended);
+      return;
+    }
+    const step = this.#step;
+    this.#step = Promise.withResolvers();
+    this.#asked = 0;
+    this.#source.next().then(step.resolve, step.reject);
+  }
+}
