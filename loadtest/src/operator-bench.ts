@@ -1,10 +1,13 @@
 /** The operator's own process on a real API server, with real Redis, Kafka and orders: sales applied, its CPU measured. */
+import { execFile } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { freePort, testDatabase, testFolder, testKafka, testKube, testRedis } from '@flashsale/local/testing';
-import { openCluster, operatorKubeconfig } from '@flashsale/operator/api/cluster.fixture';
+import { installRightsIn, kubeconfigOf, openCluster } from '@flashsale/operator/api/cluster.fixture';
 import { Sales } from '@flashsale/operator/kube/world.fixture';
 import { end, payments, start, startCatalog } from '@flashsale/operator/processes.fixture';
 import type { SaleStatus } from '@flashsale/operator/status';
@@ -13,6 +16,10 @@ import { useOf } from './process-tree.ts';
 
 const LOOK_MS = 1_000;
 const UNTIL_MS = 8 * 60_000;
+const BUNDLE_MS = 120_000;
+/** As in operator/config/manager.yaml: for little memory. */
+const NODE = ['--max-semi-space-size=1', '--optimize-for-size'];
+const MALLOC = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' };
 /** How often the memory is read while something is measured. */
 const MEMORY_MS = 2_000;
 
@@ -59,19 +66,27 @@ export async function startOperatorBench(): Promise<OperatorBench> {
   await payments(cleanup, brokers);
   const orders = await start(cleanup, '../../services/orders/src/main.ts', { ...shared, DATABASE_URL: database });
   const KUBECONFIG = join(testFolder(), 'operator.kubeconfig');
-  await writeFile(KUBECONFIG, await operatorKubeconfig(cluster.client, cluster.config), { mode: 0o600 });
+  await installRightsIn(cluster.client, cluster.namespace);
+  const rights = await kubeconfigOf(cluster.client, cluster.config, cluster.namespace);
+  await writeFile(KUBECONFIG, rights, { mode: 0o600 });
   const ADMIN_PORT = String(await freePort());
-  const operator = await start(cleanup, 'main.ts', {
-    ...shared,
-    ...profiling(),
-    KUBECONFIG,
-    ADMIN_PORT,
-    ORDERS_URL: orders.url,
-    CATALOG_URL: await startCatalog(cleanup, redis),
-    WATCH_NAMESPACE: cluster.namespace,
-    RESOURCES_DIR: '',
-    SUPERVISOR_URL: '',
-  });
+  const operator = await start(
+    cleanup,
+    pathToFileURL(await bundled()).href,
+    {
+      ...shared,
+      KUBECONFIG,
+      ADMIN_PORT,
+      ORDERS_URL: orders.url,
+      CATALOG_URL: await startCatalog(cleanup, redis),
+      WATCH_NAMESPACE: cluster.namespace,
+      LEASE_NAMESPACE: cluster.namespace,
+      RESOURCES_DIR: '',
+      SUPERVISOR_URL: '',
+      ...MALLOC,
+    },
+    { node: [...NODE, ...profiling()], cwd: process.cwd() },
+  );
   await operator.heard('leading');
   const { pid } = operator.child;
   if (pid === undefined) throw new Error('the operator has no process');
@@ -107,12 +122,19 @@ export async function startOperatorBench(): Promise<OperatorBench> {
   };
 }
 
+/** Makes the bundle that an image has; resolves to its path. */
+async function bundled(): Promise<string> {
+  const script = fileURLToPath(new URL('../../scripts/bundle.mjs', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [script], { timeout: BUNDLE_MS });
+  return resolve(stdout.trim());
+}
+
 /** `BENCH_PROFILE`: a folder for a CPU profile of the whole run. */
-function profiling(): Record<string, string> {
+function profiling(): string[] {
   const folder = process.env['BENCH_PROFILE'];
-  if (folder === undefined) return {};
+  if (folder === undefined) return [];
   mkdirSync(folder, { recursive: true });
-  return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${folder}` };
+  return ['--cpu-prof', `--cpu-prof-dir=${folder}`];
 }
 
 /** Every sale has a status of its newest generation. */

@@ -1,5 +1,5 @@
 /** Workloads of one machine, scaled through the supervisor's HTTP API. */
-import { HttpError, internalClient } from '@flashsale/platform/http';
+import { HttpError, internalClient } from '@flashsale/platform/http-client';
 import type { Workloads } from '@flashsale/sale';
 
 /** Throws HttpError or DeadlineError where the supervisor cannot do it. */

@@ -136,13 +136,7 @@ export async function installRightsIn(client: KubeClient, namespace: string): Pr
   }
 }
 
-/** Text of a kubeconfig of the operator's service account, whose rights it has and no others. */
-export async function operatorKubeconfig(client: KubeClient, config: KubeConfig): Promise<string> {
-  await installRights(client);
-  return kubeconfigOf(client, config, SYSTEM);
-}
-
-/** Text of a kubeconfig of the operator's service account in a namespace. */
+/** Text of a kubeconfig of the operator's service account in a namespace, whose rights it has and no others. */
 export async function kubeconfigOf(client: KubeClient, config: KubeConfig, namespace: string): Promise<string> {
   const { status } = await client.call<{ status: { token: string } }>({
     method: 'POST',

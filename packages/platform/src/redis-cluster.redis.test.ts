@@ -11,14 +11,8 @@ import { pageCacheContract, pageLocksContract } from '@flashsale/sale/pages-cont
 import { keys, type BroadcastMessage, type Sale } from '@flashsale/sale';
 import { Redis } from 'ioredis';
 import { startCluster, quiet, underTest, until, type TestCluster } from './redis-fixtures.ts';
-import {
-  connectRedis,
-  createPageCache,
-  createPageLocks,
-  createSaleStore,
-  createSignals,
-  type RedisConnection,
-} from './redis.ts';
+import { connectRedis, createPageCache, createSaleStore, createSignals, type RedisConnection } from './redis.ts';
+import { createPageLocks } from './redis-page-locks.ts';
 
 const SALE: Sale = {
   name: '',

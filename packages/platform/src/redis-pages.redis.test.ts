@@ -6,7 +6,8 @@ import { keys } from '@flashsale/sale';
 import { pageCacheContract, pageLocksContract } from '@flashsale/sale/pages-contract';
 import { join } from 'node:path';
 import { quiet, startProxy } from './redis-fixtures.ts';
-import { connectRedis, createPageCache, createPageLocks, type RedisConnection } from './redis.ts';
+import { connectRedis, createPageCache, type RedisConnection } from './redis.ts';
+import { createPageLocks } from './redis-page-locks.ts';
 
 let redis: RedisConnection | undefined;
 async function connected(): Promise<RedisConnection> {

@@ -78,7 +78,7 @@ class Life {
     this.#ready = true;
     this.log.info({ port: firstPort(this.#parts), adminPort: portOf(admin) }, 'ready');
     // After the ready line: the default metrics cost start-up time and nobody reads them before.
-    const { collectDefaultMetrics } = await import('prom-client');
+    const { collectDefaultMetrics } = await import('./metrics.ts');
     collectDefaultMetrics();
   }
 

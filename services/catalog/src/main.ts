@@ -2,7 +2,8 @@
 import { fileURLToPath } from 'node:url';
 import { ensureDatabase, migrate, openDatabase } from '@flashsale/platform/database';
 import { httpPart } from '@flashsale/platform/http';
-import { connectRedis, createPageCache, createPageLocks } from '@flashsale/platform/redis';
+import { connectRedis, createPageCache } from '@flashsale/platform/redis';
+import { createPageLocks } from '@flashsale/platform/redis-page-locks';
 import { run } from '@flashsale/platform/run';
 import { readConfig } from './config.ts';
 import { PrismaClient } from './generated/prisma/client.ts';
