@@ -53,6 +53,8 @@ test('what ended rests once its proof holds, or was taken for the last time, and
     [waits({ proof: proof(false) }, { failedProofs: PROOFS }), true],
     [waits({ proof: proof(true), scale: [target] }), true],
     [waits({ proof: proof(true), scale: [{ ...target, desired: 5 }] }), false],
+    [waits({ proof: proof(true), scale: [{ ...target, ready: 5 }] }), false],
+    [waits({ proof: proof(true), scale: [{ ...target, ready: 0 }] }), true],
     [waits({ proof: proof(true), scale: [{ ...target, desired: 5, missing: true }] }), true],
     [waits({ proof: proof(true) }, { trouble: ['a server is away'] }), false],
     [waits({}, {}, 'Aborted'), true],

@@ -48,8 +48,9 @@ function isProven({ phase, proof }: SaleStatus, failedProofs: number): boolean {
   return phase === 'Aborted' || proof?.holds === true || failedProofs >= PROOFS;
 }
 
-export function isAsBefore({ missing, desired, before }: SaleStatus['scale'][number]): boolean {
-  return missing === true || desired === before;
+/** The workload is back to what it was, and the replicas that were for the sale are gone. */
+export function isAsBefore({ missing, desired, ready, before }: SaleStatus['scale'][number]): boolean {
+  return missing === true || (desired === before && ready <= before);
 }
 
 /**
