@@ -1,24 +1,19 @@
 /** The operator's own process on a real API server, with real Redis, Kafka and orders: sales applied, its CPU measured. */
-import { execFile } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { promisify } from 'node:util';
 import { freePort, testDatabase, testFolder, testKafka, testKube, testRedis } from '@flashsale/local/testing';
 import { installRightsIn, kubeconfigOf, openCluster } from '@flashsale/operator/api/cluster.fixture';
 import { Sales } from '@flashsale/operator/kube/world.fixture';
-import { end, payments, start, startCatalog } from '@flashsale/operator/processes.fixture';
+import { bundledOperator, end, payments, start, startCatalog } from '@flashsale/operator/processes.fixture';
 import type { SaleStatus } from '@flashsale/operator/status';
 import { itemOf } from '@flashsale/operator/world.fixture';
 import { useOf } from './process-tree.ts';
 
 const LOOK_MS = 1_000;
 const UNTIL_MS = 8 * 60_000;
-const BUNDLE_MS = 120_000;
-/** As in operator/config/manager.yaml: for little memory. */
-const NODE = ['--max-semi-space-size=1', '--optimize-for-size'];
+/** As in operator/config/manager.yaml. */
 const MALLOC = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' };
 /** How often the memory is read while something is measured. */
 const MEMORY_MS = 2_000;
@@ -70,9 +65,10 @@ export async function startOperatorBench(): Promise<OperatorBench> {
   const rights = await kubeconfigOf(cluster.client, cluster.config, cluster.namespace);
   await writeFile(KUBECONFIG, rights, { mode: 0o600 });
   const ADMIN_PORT = String(await freePort());
+  const { main, node } = await bundledOperator();
   const operator = await start(
     cleanup,
-    pathToFileURL(await bundled()).href,
+    main,
     {
       ...shared,
       KUBECONFIG,
@@ -85,7 +81,7 @@ export async function startOperatorBench(): Promise<OperatorBench> {
       SUPERVISOR_URL: '',
       ...MALLOC,
     },
-    { node: [...NODE, ...profiling()], cwd: process.cwd() },
+    { node: [...node, ...profiling()], cwd: process.cwd() },
   );
   await operator.heard('leading');
   const { pid } = operator.child;
@@ -120,13 +116,6 @@ export async function startOperatorBench(): Promise<OperatorBench> {
       await cleanup.disposeAsync();
     },
   };
-}
-
-/** Makes the bundle that an image has; resolves to its path. */
-async function bundled(): Promise<string> {
-  const script = fileURLToPath(new URL('../../scripts/bundle.mjs', import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, [script], { timeout: BUNDLE_MS });
-  return resolve(stdout.trim());
 }
 
 /** `BENCH_PROFILE`: a folder for a CPU profile of the whole run. */

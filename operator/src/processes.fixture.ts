@@ -1,9 +1,11 @@
 /** Real processes of the platform for tests of the operator's own: started, heard and ended; payments and buyers. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
+import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { testDatabase } from '@flashsale/local/testing';
 import { createKafka, type EventProducer } from '@flashsale/platform/kafka';
 import { createLogger } from '@flashsale/platform/log';
@@ -13,6 +15,7 @@ const log = createLogger('test', 'silent');
 export const SKU = 'shoe';
 export const BOUGHT = 8;
 const UNTIL_MS = 60_000;
+const BUNDLE_MS = 120_000;
 
 export interface Service {
   readonly url: string;
@@ -65,6 +68,13 @@ export async function start(
     while (!said.has(message)) await once(bell, 'said', { signal });
   };
   return { url: `http://127.0.0.1:${await ready.promise}`, child, said, heard };
+}
+
+/** The operator as its image runs it: made from the sources as they are, with the options of config/manager.yaml. */
+export async function bundledOperator(): Promise<{ readonly main: string; readonly node: readonly string[] }> {
+  const script = fileURLToPath(new URL('../../scripts/bundle.mjs', import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [script], { timeout: BUNDLE_MS });
+  return { main: pathToFileURL(resolve(stdout.trim())).href, node: ['--max-semi-space-size=1', '--optimize-for-size'] };
 }
 
 /** The real catalog, on a database of its own. Resolves to its address. */

@@ -19,7 +19,17 @@ import { TOPICS, type SaleStore } from '@flashsale/sale';
 import type { EventProducer } from '@flashsale/platform/kafka';
 import { installRightsIn, kubeconfigOf, openCluster, type Cluster } from '../api/cluster.fixture.ts';
 import { granted, rightOf } from '../api/rights.fixture.ts';
-import { BOUGHT, buy, end, payments, relay, start, startCatalog, type Confinement } from '../processes.fixture.ts';
+import {
+  BOUGHT,
+  bundledOperator,
+  buy,
+  end,
+  payments,
+  relay,
+  start,
+  startCatalog,
+  type Confinement,
+} from '../processes.fixture.ts';
 import type { SaleStatus } from '../status.ts';
 import { itemOf } from '../world.fixture.ts';
 import { STATEFUL_SETS } from './workloads.ts';
@@ -178,7 +188,9 @@ test(
     const confined = confinement('/');
     t.diagnostic(`as user ${confined.id ?? process.getuid?.() ?? '?'}`);
     const place = { WATCH_NAMESPACE: namespace, LEASE_NAMESPACE: namespace, HOME: '/nonexistent' };
-    const operator = await start(cleanup, 'main.ts', { ...env, ...place }, confined);
+    const { main, node } = await bundledOperator();
+    const options = { ...confined, node: [...node, ...confined.node] };
+    const operator = await start(cleanup, main, { ...env, ...place }, options);
     await operator.heard('leading');
 
     const opensAt = Date.now() + 600_000;
