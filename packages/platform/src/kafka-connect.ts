@@ -1,6 +1,7 @@
 /** How every Kafka connection is made: time limits, bounded retries, and kafkajs's log lines in our log. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kafka, logLevel, type LogEntry } from 'kafkajs';
+import Connection from 'kafkajs/src/network/connection.js';
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
 import type { Logger } from './log.ts';
 
@@ -27,6 +28,25 @@ function mendQueueTimer(): void {
   };
 }
 mendQueueTimer();
+
+/**
+ * kafkajs gives up a request that has no answer in time, and goes on asking on the same connection: where nothing comes
+ * through any more (a router forgot it), a consumer heard nothing for as long as TCP keeps trying. Such a connection is
+ * cut; kafkajs then makes a new one.
+ */
+function mendDeadConnections(): void {
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its object below
+  const send = Connection.prototype.send;
+  Connection.prototype.send = async function (this: Connection, request: unknown) {
+    try {
+      return await send.call(this, request);
+    } catch (error) {
+      if (error instanceof Error && error.name === 'KafkaJSRequestTimeoutError') this.socket?.destroy(error);
+      throw error;
+    }
+  };
+}
+mendDeadConnections();
 
 function writeLog(log: Logger, { namespace, log: { message, ...details } }: LogEntry): void {
   if (EXPECTED.test(message)) return;

@@ -64,3 +64,13 @@ declare module 'kafkajs/src/network/requestQueue/index.js' {
     scheduleCheckPendingRequests(): void;
   }
 }
+
+declare module 'kafkajs/src/network/connection.js' {
+  import type { Socket } from 'node:net';
+
+  export default class Connection {
+    /** Absent before the first connect. */
+    readonly socket: Socket | null | undefined;
+    send(request: unknown): Promise<unknown>;
+  }
+}
