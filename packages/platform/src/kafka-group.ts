@@ -42,6 +42,8 @@ export class GroupMember implements Part {
   readonly #resumes = new Set<NodeJS.Timeout>();
   #consumer: Consumer | undefined;
   #joined = false;
+  /** Fulfilled when the group was joined for the first time, or none is any more. */
+  readonly #first = Promise.withResolvers<undefined>();
   #stopping = false;
   #crashes = 0;
   #restart: NodeJS.Timeout | undefined;
@@ -53,8 +55,11 @@ export class GroupMember implements Part {
   }
 
   /** Joins the group; waits up to a minute for Kafka to come up. */
-  start(): Promise<void> {
-    return persist(`joining group ${this.#options.group}`, this.#context, START_BOUND_MS, () => this.#join());
+  async start(): Promise<void> {
+    const what = `joining group ${this.#options.group}`;
+    await persist(what, this.#context, START_BOUND_MS, () => this.#join());
+    // Where the first attempt was refused, as by a coordinator that is not ready yet, kafkajs tries again by itself.
+    await withDeadline(what, START_BOUND_MS, this.#first.promise);
   }
 
   ready(): boolean {
@@ -65,6 +70,7 @@ export class GroupMember implements Part {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#joined = false;
+    this.#first.resolve(undefined);
     clearTimeout(this.#restart);
     for (const timer of this.#resumes) clearTimeout(timer);
     const consumer = this.#consumer;
@@ -84,6 +90,7 @@ export class GroupMember implements Part {
     });
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       this.#joined = !this.#stopping;
+      this.#first.resolve(undefined);
       const assignment = payload.memberAssignment;
       this.#context.log.info({ group: this.#options.group, assignment }, 'joined the consumer group');
     });

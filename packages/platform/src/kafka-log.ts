@@ -6,7 +6,7 @@ import { connectKafka, persist, type KafkaContext } from './kafka-connect.ts';
 import { readTopic } from './kafka-read.ts';
 import { decodeEvent } from './kafka-record.ts';
 import type { Part } from './run.ts';
-import { SharedReads } from './shared-read.ts';
+import { SharedCalls, SharedReads } from './shared-read.ts';
 
 const CALL_DEADLINE_MS = 10_000;
 const START_BOUND_MS = 60_000;
@@ -33,8 +33,12 @@ export function connectAdmin(context: KafkaContext): AdminConnection {
         connection.connected.then(() => work(connection.admin)),
       );
     } catch (error) {
-      if (current === connection) current = undefined;
-      void connection.admin.disconnect().catch(() => undefined);
+      // Who fails first closes it, for all that it was shared by. That there is no such topic
+      // says nothing against the connection.
+      if (current === connection && !isUnknownTopic(error)) {
+        current = undefined;
+        void connection.admin.disconnect().catch(() => undefined);
+      }
       throw error;
     }
   }
@@ -75,6 +79,7 @@ async function readOffsets(admin: Admin, topic: string, group: string): Promise<
 export function createLog(context: KafkaContext): PurchaseLog & Part {
   const connection = connectAdmin(context);
   const reads = new SharedReads(readEvents);
+  const calls = new SharedCalls<PartitionOffsets[]>();
   let reached = false;
   return {
     name: 'kafka-log',
@@ -82,7 +87,8 @@ export function createLog(context: KafkaContext): PurchaseLog & Part {
     /** Empty where there is no such topic. */
     async offsets(topic, group) {
       try {
-        return await connection.use('reading offsets', (admin) => readOffsets(admin, topic, group));
+        const read = () => connection.use('reading offsets', (admin) => readOffsets(admin, topic, group));
+        return await calls.call(`${topic} ${group}`, read);
       } catch (error) {
         if (isUnknownTopic(error)) return [];
         throw error;

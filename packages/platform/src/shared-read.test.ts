@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { SharedReads } from './shared-read.ts';
+import { SharedCalls, SharedReads } from './shared-read.ts';
 
 /** A log that grows, and how often it was read from its start, at most how often at a time. */
 class Log {
@@ -102,4 +102,28 @@ test('readers of any number who come, stop and read on at any time see all that 
     }),
     { numRuns: 200 },
   );
+});
+
+test('a call answers all who asked before it began, also with its failure; who asks later gets a later one', async () => {
+  const calls = new SharedCalls<number>();
+  let begun = 0;
+  let running = 0;
+  const work = async (): Promise<number> => {
+    begun += 1;
+    running += 1;
+    assert.equal(running, 1);
+    const mine = begun;
+    await turn();
+    running -= 1;
+    if (mine === 2) throw new Error('away');
+    return mine;
+  };
+  const first = [calls.call('a', work), calls.call('a', work)];
+  await Promise.resolve();
+  await Promise.resolve();
+  assert.equal(begun, 1);
+  const second = [calls.call('a', work), calls.call('a', work)];
+  assert.deepEqual(await Promise.all(first), [1, 1]);
+  for (const call of second) await assert.rejects(call, /away/);
+  assert.equal(await calls.call('a', work), 3);
 });

@@ -1,4 +1,31 @@
-/** One read for all who ask for the same meanwhile: many sales that end at one instant must not each read the whole log. */
+/** One read for all who ask for the same meanwhile: many sales that end at one instant must not each ask Kafka for all of it. */
+
+/** Shares what one call answers: as with `SharedReads`, a call that has begun is joined by nobody. */
+export class SharedCalls<T> {
+  readonly #waiting = new Map<string, Promise<T>>();
+  /** Settles with the last call of a key, always fulfilled. */
+  readonly #running = new Map<string, Promise<void>>();
+
+  /** What `work` resolves to, begun after this call by whoever asked first. */
+  call(key: string, work: () => Promise<T>): Promise<T> {
+    const joined = this.#waiting.get(key);
+    if (joined) return joined;
+    const next = (this.#running.get(key) ?? Promise.resolve()).then(() => {
+      this.#waiting.delete(key);
+      return work();
+    });
+    this.#waiting.set(key, next);
+    const ended = next.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#running.set(key, ended);
+    void ended.then(() => {
+      if (this.#running.get(key) === ended) this.#running.delete(key);
+    });
+    return next;
+  }
+}
 
 /**
  * Hands out reads by key. A read that has begun takes no more readers: its end may lie before what they must see. Who
