@@ -13,8 +13,6 @@ import { useOf } from './process-tree.ts';
 
 const LOOK_MS = 1_000;
 const UNTIL_MS = 8 * 60_000;
-/** As in operator/config/manager.yaml. */
-const MALLOC = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' };
 /** How often the memory is read while something is measured. */
 const MEMORY_MS = 2_000;
 
@@ -43,8 +41,18 @@ export interface OperatorBench {
   stop(): Promise<void>;
 }
 
+/** Where it fails, nothing that it started is left. */
 export async function startOperatorBench(): Promise<OperatorBench> {
   const cleanup = new AsyncDisposableStack();
+  try {
+    return await startIn(cleanup);
+  } catch (error) {
+    await cleanup.disposeAsync();
+    throw error;
+  }
+}
+
+async function startIn(cleanup: AsyncDisposableStack): Promise<OperatorBench> {
   const [kubeconfig, redis, brokers, database] = await Promise.all([
     testKube(),
     testRedis(),
@@ -65,7 +73,7 @@ export async function startOperatorBench(): Promise<OperatorBench> {
   const rights = await kubeconfigOf(cluster.client, cluster.config, cluster.namespace);
   await writeFile(KUBECONFIG, rights, { mode: 0o600 });
   const ADMIN_PORT = String(await freePort());
-  const { main, node } = await bundledOperator();
+  const { main, node, env } = await bundledOperator();
   const operator = await start(
     cleanup,
     main,
@@ -79,7 +87,7 @@ export async function startOperatorBench(): Promise<OperatorBench> {
       LEASE_NAMESPACE: cluster.namespace,
       RESOURCES_DIR: '',
       SUPERVISOR_URL: '',
-      ...MALLOC,
+      ...env,
     },
     { node: [...node, ...profiling()], cwd: process.cwd() },
   );

@@ -2,10 +2,12 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { parseAllDocuments } from 'yaml';
 import { testDatabase } from '@flashsale/local/testing';
 import { createKafka, type EventProducer } from '@flashsale/platform/kafka';
 import { createLogger } from '@flashsale/platform/log';
@@ -70,11 +72,42 @@ export async function start(
   return { url: `http://127.0.0.1:${await ready.promise}`, child, said, heard };
 }
 
-/** The operator as its image runs it: made from the sources as they are, with the options of config/manager.yaml. */
-export async function bundledOperator(): Promise<{ readonly main: string; readonly node: readonly string[] }> {
+interface Container {
+  readonly command: readonly string[];
+  readonly env: readonly { readonly name: string; readonly value?: string }[];
+}
+
+/** The container of config/manager.yaml. */
+function managerContainer(): Container {
+  const file = new URL('../config/manager.yaml', import.meta.url);
+  const documents = parseAllDocuments(readFileSync(file, 'utf8')).map((one) => one.toJS() as Deployment);
+  const container = documents.flatMap(({ spec }) => spec?.template?.spec.containers ?? [])[0];
+  if (!container) throw new Error('config/manager.yaml has no container');
+  return container;
+}
+
+interface Deployment {
+  readonly spec?: { readonly template?: { readonly spec: { readonly containers: readonly Container[] } } };
+}
+
+/** The operator as its image runs it: made from the sources as they are, with what config/manager.yaml gives it. */
+export interface BundledOperator {
+  readonly main: string;
+  /** Options of Node. */
+  readonly node: readonly string[];
+  /** What keeps its memory small. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export async function bundledOperator(): Promise<BundledOperator> {
   const script = fileURLToPath(new URL('../../scripts/bundle.mjs', import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [script], { timeout: BUNDLE_MS });
-  return { main: pathToFileURL(resolve(stdout.trim())).href, node: ['--max-semi-space-size=1', '--optimize-for-size'] };
+  const { command, env } = managerContainer();
+  return {
+    main: pathToFileURL(resolve(stdout.trim())).href,
+    node: command.filter((word) => word.startsWith('--')),
+    env: Object.fromEntries(env.flatMap(({ name, value }) => (/^MALLOC_/.test(name) ? [[name, value ?? '']] : []))),
+  };
 }
 
 /** The real catalog, on a database of its own. Resolves to its address. */
