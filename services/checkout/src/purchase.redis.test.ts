@@ -256,10 +256,18 @@ test('before the opening: 425 with the time, without Redis; at the opening the s
   assert.equal(early.body['opensAt'], new Date(opensAt).toISOString());
   assert.equal(reserveCalls.length, 0);
 
-  const soon = await openSale({ opensAt: Date.now() + 150, phase: 'Armed' });
-  const near = await buy(soon);
-  assert.equal(reserveCalls.length, 1);
-  assert.equal(near.status, 425);
+  // So near that Redis is asked. On a busy machine the opening may pass meanwhile: then once more.
+  for (let tries = 0; tries < 20; tries += 1) {
+    const nearBy = Date.now() + 150;
+    const soon = await openSale({ opensAt: nearBy, phase: 'Armed' });
+    reserveCalls.length = 0;
+    const near = await buy(soon);
+    if (Date.now() >= nearBy) continue;
+    assert.equal(reserveCalls.length, 1);
+    assert.equal(near.status, 425);
+    return;
+  }
+  assert.fail('no purchase was answered within 150 ms');
 });
 
 test('after the close: 410, but a purchase made before still has its answer', async () => {
