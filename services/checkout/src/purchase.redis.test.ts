@@ -251,20 +251,17 @@ test('before the opening: 425 with the time, without Redis; at the opening the s
   const sale = await openSale({ opensAt, closesAt: opensAt + 1_000, phase: 'Armed' });
   reserveCalls.length = 0;
   const early = await buy(sale);
-  assert.equal(early.status, 425);
-  assert.equal(early.body['code'], 'sale_not_open');
-  assert.equal(early.body['opensAt'], new Date(opensAt).toISOString());
+  const { code, opensAt: told } = early.body;
+  assert.deepEqual([early.status, code, told], [425, 'sale_not_open', new Date(opensAt).toISOString()]);
   assert.equal(reserveCalls.length, 0);
 
   // So near that Redis is asked. On a busy machine the opening may pass meanwhile: then once more.
-  const ask = async () => {
-    const at = Date.now() + 150;
+  const ask = async (at = Date.now() + 150) => {
     const near = await buy(await openSale({ opensAt: at, phase: 'Armed' }));
     return Date.now() < at ? near : undefined;
   };
   const near = (await ask()) ?? (await ask()) ?? (await ask());
-  assert.notEqual(reserveCalls.length, 0);
-  assert.equal(near?.status, 425);
+  assert.deepEqual([near?.status, reserveCalls.length > 0], [425, true]);
 });
 
 test('after the close: 410, but a purchase made before still has its answer', async () => {
