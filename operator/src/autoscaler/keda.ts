@@ -2,18 +2,18 @@
  * One pass of KEDA's Kafka scaler and of the HorizontalPodAutoscaler behind it, rule by rule, faults included.
  * Sources: kedacore/keda pkg/scalers/kafka_scaler.go (getLagForPartition, getTotalLag),
  * pkg/scaling/executor/scale_scaledobjects.go, and kubernetes pkg/controller/podautoscaler/replica_calculator.go
- * (GetExternalPerPodMetricReplicas). docs/autoscaler.md explains each rule.
+ * (GetExternalPerPodMetricReplicas); with a `behavior` also windows and policies (hpa-pace.ts). docs/autoscaler.md explains each rule.
  */
+import { TOLERANCE } from './hpa-behavior.ts';
+import type { HpaPace } from './hpa-behavior.ts';
+import { pacedReplicas } from './hpa-pace.ts';
 import { clamp, lagWithoutOffset, NO_OFFSET, nextDivisor, standsStill, sum } from './lag.ts';
 import type { LagAnswer, LagCase, LagPartition, LagSettings } from './lag.ts';
-
-/** The HPA leaves replicas alone while usage is within 10 % of the target. */
-const TOLERANCE = 0.1;
 
 /** A partition of the broker's answer; the others are never looked at, and not counted as partitions either. */
 type Answered = LagPartition & { readonly latest: number };
 
-export function kedaReplicas(question: LagCase, settings: LagSettings): LagAnswer {
+export function kedaReplicas(question: LagCase, settings: LagSettings, pace?: HpaPace): LagAnswer {
   const partitions = question.partitions.filter(
     (partition): partition is Answered => typeof partition.latest === 'number',
   );
@@ -21,7 +21,12 @@ export function kedaReplicas(question: LagCase, settings: LagSettings): LagAnswe
   const metric = limit(sum(lags), lags, settings);
   const activation = sum(partitions.map((partition) => fullLag(partition, settings)));
   const active = activation > settings.activationLagThreshold;
-  return { id: question.id, metric, active, replicas: replicas(question, metric, active, settings.lagThreshold) };
+  return {
+    id: question.id,
+    metric,
+    active,
+    replicas: replicas(question, { metric, threshold: settings.lagThreshold, active }, pace),
+  };
 }
 
 /** May be negative, where a topic was made anew below the group's offsets: KEDA subtracts and does not look. */
@@ -51,13 +56,25 @@ function limit(total: number, lags: readonly number[], settings: LagSettings): n
   return Math.trunc(metric / threshold) > most ? most * threshold : metric;
 }
 
-function replicas(question: LagCase, metric: number, active: boolean, threshold: number): number {
+interface Usage {
+  readonly metric: number;
+  readonly threshold: number;
+  readonly active: boolean;
+}
+
+function replicas(question: LagCase, usage: Usage, pace: HpaPace | undefined): number {
   const { currentReplicas: current, minReplicas: min, maxReplicas: max } = question;
   const least = Math.max(min, 1);
-  if (!active && min === 0) return 0;
+  if (!usage.active && min === 0) return 0;
   // From nothing KEDA itself starts the least number; the HPA rests until there are replicas.
   if (current === 0) return Math.min(least, max);
-  const usage = metric / (threshold * current);
-  const steady = usage >= 1 - TOLERANCE && usage <= 1 + TOLERANCE;
-  return clamp(steady ? current : Math.ceil(metric / threshold), least, max);
+  const desired = tolerated(usage, current, pace);
+  return pace === undefined ? clamp(desired, least, max) : pacedReplicas({ current, min: least, max, desired }, pace);
+}
+
+function tolerated({ metric, threshold }: Usage, current: number, pace: HpaPace | undefined): number {
+  const { up, down } = pace ?? { up: { tolerance: TOLERANCE }, down: { tolerance: TOLERANCE } };
+  const ratio = metric / (threshold * current);
+  const steady = ratio >= 1 - down.tolerance && ratio <= 1 + up.tolerance;
+  return steady ? current : Math.ceil(metric / threshold);
 }

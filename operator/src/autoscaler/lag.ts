@@ -1,5 +1,7 @@
 /** What the autoscaler is asked and what it answers (the `lag-replicas` row of the contract), and the lag of one partition. */
 
+import type { HpaBehavior, HpaHistory } from './hpa-behavior.ts';
+
 /** Offsets of one partition, as the broker and the group's coordinator gave them. */
 export interface LagPartition {
   /** Next record the group will read; -1 where it never committed. */
@@ -45,6 +47,10 @@ export interface LagCase {
   readonly currentReplicas: number;
   readonly minReplicas: number;
   readonly maxReplicas: number;
+  /** `keda`: the HPA's windows and policies too. Default: none, one pass goes all the way. */
+  readonly behavior?: HpaBehavior | null;
+  /** What the HPA's controller remembers; used only with `behavior`. */
+  readonly history?: HpaHistory | null;
 }
 
 export interface LagAnswer {
