@@ -251,9 +251,8 @@ test('before the opening: 425 with the time, without Redis; at the opening the s
   const sale = await openSale({ opensAt, closesAt: opensAt + 1_000, phase: 'Armed' });
   reserveCalls.length = 0;
   const early = await buy(sale);
-  const { code, opensAt: told } = early.body;
-  assert.deepEqual([early.status, code, told], [425, 'sale_not_open', new Date(opensAt).toISOString()]);
-  assert.equal(reserveCalls.length, 0);
+  const found = [early.status, early.body['code'], early.body['opensAt'], reserveCalls.length];
+  assert.deepEqual(found, [425, 'sale_not_open', new Date(opensAt).toISOString(), 0]);
 
   // So near that Redis is asked. On a busy machine the opening may pass meanwhile: then once more.
   const ask = async (at = Date.now() + 150) => {
