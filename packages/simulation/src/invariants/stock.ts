@@ -24,7 +24,10 @@ export class StockLaws {
   readonly #scenario: Scenario;
   readonly #now: () => number;
   readonly #fail: (what: string) => void;
-  /** A node has lost writes alone: units that were on their way between shards may be lost or doubled until a rebuild. */
+  /**
+   * Writes were lost: units that were on their way between shards may be lost or doubled until a rebuild. One node that
+   * loses its own alone does that, and so does a failover between the taking of a unit and the giving.
+   */
   #tornIn: number | undefined;
   /** When the sale last had fewer than so many free units of an item (by `sku units`), in simulated ms. */
   readonly #scarceAt = new Map<string, number>();
@@ -39,7 +42,7 @@ export class StockLaws {
   }
 
   lostWrites(): void {
-    if (this.#scenario.nodes > 1) this.#tornIn = Math.max(...this.#epochs(), this.#tornIn ?? 0);
+    if (this.#scenario.shards > 1) this.#tornIn = Math.max(...this.#epochs(), this.#tornIn ?? 0);
     this.#noteScarcity();
   }
 
