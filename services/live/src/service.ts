@@ -11,12 +11,10 @@ import { Hub } from './hub.ts';
 import { presentState } from './present.ts';
 import { LocalPresence } from './presence.ts';
 import { Sockets } from './sockets.ts';
+import { updates } from './updates.ts';
 
 /** Ping of every connection; one that misses it is ended at the next. Proxies cut idle connections after 60 s. */
 const HEARTBEAT_MS = 20_000;
-/** Well within the time after which a registration runs out (90 s). */
-const PRESENCE_REFRESH_MS = 25_000;
-
 /** Longest look-up of a purchase in the ledger. */
 const LEDGER_MS = 2_000;
 
@@ -59,26 +57,7 @@ export function liveService(config: LiveConfig, log: Logger): { parts: readonly 
   });
   sockets.attach(http.server);
 
-  /** Redis was away: registrations may be gone and pushes missed. */
-  const recover = async (): Promise<void> => {
-    await presence.refresh();
-    await hub.resendWatched();
-  };
-  const pubsub: Part = {
-    name: 'pubsub',
-    async start() {
-      await shared.onUpdate((updates) => hub.deliver(updates));
-      await createSignals(redis).subscribe(
-        (message) => hub.broadcast(message),
-        () => void recover().catch(onError),
-      );
-    },
-    stop() {
-      hub.stop();
-      return Promise.resolve();
-    },
-  };
   const heartbeat = loop('heartbeat', log, HEARTBEAT_MS, () => hub.beat());
-  const refresh = loop('presence', log, PRESENCE_REFRESH_MS, () => presence.refresh());
+  const [pubsub, refresh] = updates({ signals: createSignals(redis), shared, presence, hub, log, onError });
   return { parts: [redis, pubsub, heartbeat, refresh, http, sockets], http, hub };
 }

@@ -5,8 +5,8 @@ import { Connection } from '@flashsale/live/connection';
 import { Hub } from '@flashsale/live/hub';
 import { presentState } from '@flashsale/live/present';
 import { LocalPresence } from '@flashsale/live/presence';
+import { updates } from '@flashsale/live/updates';
 import { createPresence, createSignals } from '@flashsale/platform/redis';
-import { loop } from '@flashsale/platform/run';
 import type { Buyer, PurchaseStatus } from '@flashsale/sale';
 import type { ProcessPorts } from './ports.ts';
 
@@ -14,8 +14,6 @@ export interface Live {
   /** Connects a buyer; `hear` gets each push of a purchase. */
   connect(buyer: Buyer, hear: (id: string, status: PurchaseStatus) => void): void;
 }
-
-const PRESENCE_REFRESH_MS = 25_000;
 
 export function startLive(ports: ProcessPorts, open: (live: Live) => void): void {
   const { redis, store, log, life, orders } = ports;
@@ -28,22 +26,8 @@ export function startLive(ports: ProcessPorts, open: (live: Live) => void): void
     onError,
     onDropped: () => undefined,
   });
-  const recover = async (): Promise<void> => {
-    await presence.refresh();
-    await hub.resendWatched();
-  };
-  const pubsub = {
-    name: 'pubsub',
-    async start() {
-      await shared.onUpdate((updates) => hub.deliver(updates));
-      await createSignals(redis).subscribe(
-        (message) => hub.broadcast(message),
-        () => void recover().catch(onError),
-      );
-    },
-  };
-  const refresh = loop('presence', log, PRESENCE_REFRESH_MS, () => presence.refresh());
-  void ports.start([pubsub, refresh]).then(() => {
+  const parts = updates({ signals: createSignals(redis), shared, presence, hub, log, onError });
+  void ports.start(parts).then(() => {
     open({
       connect: (buyer, hear) => {
         void presence.join(buyer.id).then(() => hub.add(connectionOf(buyer, hear), serverId), onError);
