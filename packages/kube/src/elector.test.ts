@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { DEFAULT_TIMING, Elector } from './elector.ts';
-import { LeaseServer, Machine, type Faults } from './elector-world.fixture.ts';
+import { apiOf, LeaseServer, Machine, type Faults } from './elector-world.fixture.ts';
 import { generator } from './random.fixture.ts';
 import { silent, World } from './world.fixture.ts';
 
@@ -123,11 +123,7 @@ test('a lease that somebody deleted keeps its count; a standby stands only when 
   const elector = new Elector({
     lease: { name: 'lease', namespace: 'test' },
     identity: 'one',
-    api: {
-      get: () => Promise.resolve().then(() => server.get()),
-      create: (lease) => Promise.resolve().then(() => server.create(lease)),
-      replace: (lease) => Promise.resolve().then(() => server.replace(lease)),
-    },
+    api: apiOf(server),
     log: silent,
     clock: world.clock(),
     warm: () => warm.promise,
@@ -178,11 +174,7 @@ test('a lease that went back to an older state tells that the cluster was restor
   const elector = new Elector({
     lease: { name: 'lease', namespace: 'test' },
     identity: 'one',
-    api: {
-      get: () => Promise.resolve().then(() => server.get()),
-      create: (lease) => Promise.resolve().then(() => server.create(lease)),
-      replace: (lease) => Promise.resolve().then(() => server.replace(lease)),
-    },
+    api: apiOf(server),
     log: silent,
     clock: world.clock(),
     onLeading: () => undefined,
