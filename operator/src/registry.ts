@@ -1,4 +1,5 @@
 /** The sales that are published in Redis: kept as this operator published them, and brought back where Redis lost them. */
+import { SharedCalls } from '@flashsale/platform/shared-read';
 import type { PublishedMark, PublishedSale, SaleStore } from '@flashsale/sale';
 import type { KnownSales } from './known-sales.ts';
 import type { SaleStatus } from './status.ts';
@@ -30,8 +31,7 @@ export class Registry {
   #away = false;
   #unrestored = false;
   #unkept = false;
-  #restoring: Promise<void> = Promise.resolve();
-  #next: Promise<void> | undefined;
+  readonly #restores = new SharedCalls<void>();
 
   constructor(deps: RegistryDeps) {
     this.#deps = deps;
@@ -72,12 +72,7 @@ export class Registry {
    */
   restore(): Promise<void> {
     // One that is under way may have read before the loss: who asks now waits for the next, all of them for the same.
-    this.#next ??= this.#restoring.then(() => {
-      this.#next = undefined;
-      this.#restoring = this.#restore();
-      return this.#restoring;
-    });
-    return this.#next;
+    return this.#restores.call('all', () => this.#restore());
   }
 
   /** Compares Redis with what was published, cheaply as long as nothing looks different. Never throws. */

@@ -35,8 +35,7 @@ export class SharedCalls<T> {
 export class SharedReads<T> {
   readonly #open: (key: string) => AsyncIterator<T>;
   readonly #waiting = new Map<string, Reading<T>>();
-  /** When the last read of a key ends; a key that was read once stays. */
-  readonly #ends = new Map<string, Promise<void>>();
+  readonly #turns = new SharedCalls<void>();
 
   constructor(open: (key: string) => AsyncIterator<T>) {
     this.#open = open;
@@ -61,11 +60,10 @@ export class SharedReads<T> {
   #prepare(key: string): Reading<T> {
     const reading = new Reading(() => this.#open(key));
     this.#waiting.set(key, reading);
-    const before = this.#ends.get(key) ?? Promise.resolve();
-    this.#ends.set(key, reading.ended);
-    void before.then(() => {
+    void this.#turns.call(key, () => {
       this.#waiting.delete(key);
       reading.begin();
+      return reading.ended;
     });
     return reading;
   }
