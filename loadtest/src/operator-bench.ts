@@ -1,12 +1,10 @@
 /** The operator's own process on a real API server, with real Redis, Kafka and orders: sales applied, its CPU measured. */
 import { mkdirSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { freePort, testDatabase, testFolder, testKafka, testKube, testRedis } from '@flashsale/local/testing';
-import { installRightsIn, kubeconfigOf, openCluster } from '@flashsale/operator/api/cluster.fixture';
-import { Sales } from '@flashsale/operator/kube/world.fixture';
-import { bundledOperator, end, payments, start, startCatalog } from '@flashsale/operator/processes.fixture';
+import { freePort } from '@flashsale/local/testing';
+import { startSurroundings } from '@flashsale/operator/kube/processes.fixture';
+import type { Sales } from '@flashsale/operator/kube/world.fixture';
+import { bundledOperator, end } from '@flashsale/operator/processes.fixture';
 import type { SaleStatus } from '@flashsale/operator/status';
 import { itemOf } from '@flashsale/operator/world.fixture';
 import { useOf } from './process-tree.ts';
@@ -53,44 +51,11 @@ export async function startOperatorBench(): Promise<OperatorBench> {
 }
 
 async function startIn(cleanup: AsyncDisposableStack): Promise<OperatorBench> {
-  const [kubeconfig, redis, brokers, database] = await Promise.all([
-    testKube(),
-    testRedis(),
-    testKafka(),
-    testDatabase(),
-  ]);
-  const cluster = await openCluster(kubeconfig);
-  const sales = new Sales(cluster.client, cluster.namespace);
-  cleanup.defer(async () => {
-    await sales.clear();
-    await cluster.close();
-  });
-  const shared = { REDIS_URL: redis, KAFKA_BROKERS: brokers, OIDC_ISSUER: 'http://127.0.0.1:9' };
-  await payments(cleanup, brokers);
-  const orders = await start(cleanup, '../../services/orders/src/main.ts', { ...shared, DATABASE_URL: database });
-  const KUBECONFIG = join(testFolder(), 'operator.kubeconfig');
-  await installRightsIn(cluster.client, cluster.namespace);
-  const rights = await kubeconfigOf(cluster.client, cluster.config, cluster.namespace);
-  await writeFile(KUBECONFIG, rights, { mode: 0o600 });
+  const { sales, operate } = await startSurroundings(cleanup, 'bench');
   const ADMIN_PORT = String(await freePort());
   const { main, node, env } = await bundledOperator();
-  const operator = await start(
-    cleanup,
-    main,
-    {
-      ...shared,
-      KUBECONFIG,
-      ADMIN_PORT,
-      ORDERS_URL: orders.url,
-      CATALOG_URL: await startCatalog(cleanup, redis),
-      WATCH_NAMESPACE: cluster.namespace,
-      LEASE_NAMESPACE: cluster.namespace,
-      RESOURCES_DIR: '',
-      SUPERVISOR_URL: '',
-      ...env,
-    },
-    { node: [...node, ...profiling()], cwd: process.cwd() },
-  );
+  const options = { node: [...node, ...profiling()], cwd: process.cwd() };
+  const operator = await operate({ ...env, ADMIN_PORT }, main, options);
   await operator.heard('leading');
   const { pid } = operator.child;
   if (pid === undefined) throw new Error('the operator has no process');

@@ -9,7 +9,7 @@ import { createLogger } from '@flashsale/platform/log';
 import { connectRedis, createSaleStore, type RedisConnection } from '@flashsale/platform/redis';
 import type { PublishedSale, SaleStore } from '@flashsale/sale';
 import { installRightsIn, kubeconfigOf, openCluster, type Cluster } from '../api/cluster.fixture.ts';
-import { payments, start, startCatalog, type Service } from '../processes.fixture.ts';
+import { payments, start, startCatalog, type Confinement, type Service } from '../processes.fixture.ts';
 import type { SaleStatus } from '../status.ts';
 import type { FlashSaleObject } from './resources.ts';
 import { Sales } from './world.fixture.ts';
@@ -24,8 +24,10 @@ export interface Surroundings {
   readonly sales: Sales;
   /** Of the relay. */
   readonly producer: EventProducer;
-  /** Starts an operator, with the rights of config/rbac and no others. Its lease is in the namespace of the cluster. */
-  readonly operate: (env?: Record<string, string>) => Promise<Service>;
+  /** Path of the operator's own: it has the rights of config/rbac and no others. */
+  readonly kubeconfig: string;
+  /** Starts an operator with that kubeconfig, from its sources where not told. Its lease is in the namespace of the cluster. */
+  readonly operate: (env?: Record<string, string>, main?: string, confinement?: Confinement) => Promise<Service>;
   /** The sale as buyers know it. */
   readonly published: (name: string) => Promise<PublishedSale>;
   /** Waits until the sale is as wanted. Throws where it is not in time. */
@@ -73,15 +75,11 @@ export async function startSurroundings(cleanup: AsyncDisposableStack, name: str
     cluster,
     sales,
     producer,
-    operate: (env = {}) =>
-      start(cleanup, 'main.ts', {
-        ...shared,
-        ORDERS_URL: orders.url,
-        ...place,
-        RESOURCES_DIR: '',
-        SUPERVISOR_URL: '',
-        ...env,
-      }),
+    kubeconfig: KUBECONFIG,
+    operate: (env = {}, main = 'main.ts', confinement?) => {
+      const urls = { ORDERS_URL: orders.url, RESOURCES_DIR: '', SUPERVISOR_URL: '' };
+      return start(cleanup, main, { ...shared, ...urls, ...place, ...env }, confinement);
+    },
     published: async (sale) => {
       const found = (await store.published()).find((one) => one.name === sale);
       assert.ok(found, `${sale} is published`);

@@ -10,28 +10,15 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { freePort, startKafka, startRedis, testDatabase, testFolder, testKube } from '@flashsale/local/testing';
+import { testFolder } from '@flashsale/local/testing';
 import type { KubeObject } from '@flashsale/kube/object';
 import { startProxy, type Proxy } from '@flashsale/kube/proxy.fixture';
-import { createLogger } from '@flashsale/platform/log';
-import { connectRedis, createSaleStore } from '@flashsale/platform/redis';
-import { TOPICS, type SaleStore } from '@flashsale/sale';
-import type { EventProducer } from '@flashsale/platform/kafka';
-import { installRightsIn, kubeconfigOf, openCluster, type Cluster } from '../api/cluster.fixture.ts';
+import { TOPICS } from '@flashsale/sale';
+import type { Cluster } from '../api/cluster.fixture.ts';
 import { granted, rightOf } from '../api/rights.fixture.ts';
-import {
-  BOUGHT,
-  bundledOperator,
-  buy,
-  end,
-  payments,
-  relay,
-  start,
-  startCatalog,
-  type Confinement,
-} from '../processes.fixture.ts';
-import type { SaleStatus } from '../status.ts';
+import { BOUGHT, bundledOperator, buy, end, relay, type Confinement } from '../processes.fixture.ts';
 import { itemOf } from '../world.fixture.ts';
+import { startSurroundings, type Surroundings } from './processes.fixture.ts';
 import { STATEFUL_SETS } from './workloads.ts';
 import { createAutoscaler, createDeployment, Sales, startKubelet } from './world.fixture.ts';
 
@@ -62,16 +49,6 @@ test('Node in this mode can write no file', () => {
   assert.match(stderr, /ERR_ACCESS_DENIED/);
 });
 
-async function until(sales: Sales, name: string, wanted: (status: SaleStatus) => boolean): Promise<SaleStatus> {
-  const deadline = Date.now() + UNTIL_MS;
-  for (;;) {
-    const status = (await sales.get(name))?.status as SaleStatus | undefined;
-    if (status && wanted(status)) return status;
-    assert.ok(Date.now() < deadline, `${String(wanted)}: ${JSON.stringify(status)}`);
-    await pause(50);
-  }
-}
-
 const scaled = (kind: string, name: string) => ({
   target: { apiVersion: 'apps/v1', kind, name },
   max: 4,
@@ -89,7 +66,7 @@ async function createStatefulSet({ client, namespace }: Cluster, name: string): 
 }
 
 /** A pod is not Ready for a while: the sale is not Armed until it is again, and the same Event comes once more. */
-async function disturb({ client, namespace }: Cluster, sales: Sales): Promise<void> {
+async function disturb({ cluster: { client, namespace }, until }: Surroundings): Promise<void> {
   const pods = `/api/v1/namespaces/${namespace}/pods`;
   const { items } = await client.call<{ items: KubeObject[] }>({ method: 'GET', path: pods });
   const [pod] = items;
@@ -100,9 +77,9 @@ async function disturb({ client, namespace }: Cluster, sales: Sales): Promise<vo
     return client.call({ method: 'PATCH', path, body, contentType: 'application/merge-patch+json' });
   };
   await become('False');
-  await until(sales, ARMED, ({ phase }) => phase === 'Warming');
+  await until(ARMED, ({ phase }) => phase === 'Warming');
   await become('True');
-  await until(sales, ARMED, ({ phase }) => phase === 'Armed');
+  await until(ARMED, ({ phase }) => phase === 'Armed');
 }
 
 async function removed(sales: Sales, name: string): Promise<void> {
@@ -115,17 +92,16 @@ async function removed(sales: Sales, name: string): Promise<void> {
 }
 
 /** A sale that opens at once, sells, closes, is proven and removed. */
-async function sell(sales: Sales, store: SaleStore, producer: EventProducer): Promise<void> {
+async function sell({ sales, store, producer, published, until }: Surroundings): Promise<void> {
   const opensAt = Date.now();
   await sales.apply(SOLD, { opensAt, closesAt: opensAt + 600_000, items: [itemOf(20)] });
-  await until(sales, SOLD, ({ phase }) => phase === 'Open');
-  const sale = (await store.published()).find(({ name }) => name === SOLD);
-  assert.ok(sale);
+  await until(SOLD, ({ phase }) => phase === 'Open');
+  const sale = await published(SOLD);
   assert.deepEqual(new Set(await buy(store, sale)), new Set(['reserved']));
   await relay(store, sale, producer);
-  await until(sales, SOLD, ({ items: [shoes] }) => shoes?.sold === BOUGHT);
+  await until(SOLD, ({ items: [shoes] }) => shoes?.sold === BOUGHT);
   await sales.patch(SOLD, { closesAt: new Date(Date.now() + 100).toISOString() });
-  const { proof } = await until(sales, SOLD, (status) => status.proof !== undefined);
+  const { proof } = await until(SOLD, (status) => status.proof !== undefined);
   assert.deepEqual([proof?.holds, proof?.sold], [true, BOUGHT]);
   await removed(sales, SOLD);
 }
@@ -145,61 +121,33 @@ test(
   async (t) => {
     const cleanup = new AsyncDisposableStack();
     t.after(() => cleanup.disposeAsync());
-    const folderOf = (name: string): string => join(testFolder(), `rights-${name}`);
-    const [kafka, redisServer, admin] = await Promise.all([
-      startKafka({ dataDir: folderOf('kafka'), port: await freePort(), durable: false }),
-      startRedis({ dataDir: folderOf('redis'), port: await freePort(), durable: false }),
-      testKube(),
-    ]);
-    cleanup.defer(() => kafka.stop());
-    cleanup.defer(() => redisServer.stop());
-    const redis = connectRedis(redisServer.url, createLogger('test', 'silent'));
-    await redis.start();
-    cleanup.defer(() => redis.stop());
-    const store = createSaleStore(redis);
-
-    const cluster = await openCluster(admin);
-    const { client, config, namespace } = cluster;
-    const sales = new Sales(client, namespace);
-    cleanup.defer(async () => {
-      await sales.clear();
-      await cluster.close();
-    });
+    const surroundings = await startSurroundings(cleanup, 'rights');
+    const { cluster, sales, until } = surroundings;
+    const { client, namespace } = cluster;
     cleanup.use({ [Symbol.asyncDispose]: await startKubelet(client, namespace, 100) });
     await createDeployment(cluster, 'till', 1);
     await createStatefulSet(cluster, 'desk');
     await createAutoscaler(cluster, 'another');
 
-    const shared = { KAFKA_BROKERS: kafka.url, REDIS_URL: redisServer.url, OIDC_ISSUER: 'http://127.0.0.1:9' };
-    const producer = await payments(cleanup, kafka.url);
-    const DATABASE_URL = await testDatabase();
-    const orders = await start(cleanup, '../../services/orders/src/main.ts', { ...shared, DATABASE_URL });
-
-    await installRightsIn(client, namespace);
-    const direct = `${folderOf('redis')}.kubeconfig`;
-    await writeFile(direct, await kubeconfigOf(client, config, namespace), { mode: 0o600 });
-    const proxy = await startProxy(direct);
+    const proxy = await startProxy(surroundings.kubeconfig);
     cleanup.defer(() => proxy.close());
-    const KUBECONFIG = `${folderOf('redis')}.proxy.kubeconfig`;
+    const KUBECONFIG = join(testFolder(), 'rights-proxy.kubeconfig');
     await writeFile(KUBECONFIG, proxy.config.exportConfig());
     chmodSync(KUBECONFIG, 0o644);
-    const urls = { ORDERS_URL: orders.url, CATALOG_URL: await startCatalog(cleanup, redisServer.url) };
-    const env = { ...shared, ...urls, KUBECONFIG, RESOURCES_DIR: '', SUPERVISOR_URL: '' };
     const confined = confinement('/');
     t.diagnostic(`as user ${confined.id ?? process.getuid?.() ?? '?'}`);
-    const place = { WATCH_NAMESPACE: namespace, LEASE_NAMESPACE: namespace, HOME: '/nonexistent' };
-    const { main, node } = await bundledOperator();
+    const { main, node, env } = await bundledOperator();
     const options = { ...confined, node: [...node, ...confined.node] };
-    const operator = await start(cleanup, main, { ...env, ...place }, options);
+    const operator = await surroundings.operate({ ...env, KUBECONFIG, HOME: '/nonexistent' }, main, options);
     await operator.heard('leading');
 
     const opensAt = Date.now() + 600_000;
     const scale = [scaled('Deployment', 'till'), scaled('StatefulSet', 'desk')];
     await sales.apply(ARMED, { opensAt, closesAt: opensAt + 600_000, items: [itemOf(20)], scale });
-    await until(sales, ARMED, ({ phase }) => phase === 'Armed');
+    await until(ARMED, ({ phase }) => phase === 'Armed');
     refuseOneStatus(proxy);
-    await disturb(cluster, sales);
-    await sell(sales, store, producer);
+    await disturb(surroundings);
+    await sell(surroundings);
     await removed(sales, ARMED);
     assert.equal(await end(operator.child, 'SIGTERM'), 0, 'drains and ends cleanly');
 
